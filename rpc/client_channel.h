@@ -1,0 +1,81 @@
+#ifndef RPC_CLIENT_CHANNEL_H
+#define RPC_CLIENT_CHANNEL_H
+
+/*
+ * A client's connection to a server. gRPC connects when the first call needs
+ * it, and again after a loss. Any thread may start calls on it, each on its
+ * own loop.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "rpc/loop.h"
+
+struct rpc_channel;
+
+/*
+ * How the server is authenticated. With `verify`, the application alone
+ * decides: certificate authorities, host name and validity are not looked at,
+ * and `roots` is not used. Without it, `roots` (PEM; NULL: the system's) and
+ * the host name decide.
+ */
+struct rpc_channel_tls {
+	const char *roots;
+	/* The name to ask for and, without `verify`, to check, where it is
+	   not that of the target. NULL: the target's. */
+	const char *server_name;
+	/*
+	 * Whether to go on, given the server's own certificate (PEM,
+	 * NUL-terminated, valid during the call). Runs once for each new
+	 * connection, on any of gRPC's or the loops' threads, several at once
+	 * possibly: it must not block long. A refusal ends the calls that wait
+	 * for the connection with UNAVAILABLE.
+	 */
+	bool (*verify)(void *arg, const char *certificate);
+	void *verify_arg;
+};
+
+/* Zero in a field means its default. */
+struct rpc_channel_options {
+	/* NULL: plaintext. Read during rpc_channel_new() only; what `verify`
+	   needs lives as long as the channel. */
+	const struct rpc_channel_tls *tls;
+	/* A longer reply ends in RESOURCE_EXHAUSTED. Default 4 MiB. */
+	size_t max_message_bytes;
+	/* While a call is open: ping a silent server after this time, and give
+	   it up when no answer comes. Defaults 30 s and 20 s. */
+	int keepalive_ms, keepalive_timeout_ms;
+	/* Longest pause between attempts to connect. Default 5 s. */
+	int max_backoff_ms;
+	/* Share the connection of another channel of this process that has the
+	   same target and options. */
+	bool share_connection;
+	/* Go through the proxy that the environment names. */
+	bool use_proxy;
+};
+
+/*
+ * `target` is "host:port", "[::1]:8022", "unix:/path" or another gRPC target.
+ * `options` may be NULL. STATUS_NOMEM, STATUS_INVALID (the target, or roots
+ * that are no PEM).
+ */
+MUST_CHECK enum status rpc_channel_new(const char *target,
+	const struct rpc_channel_options *options,
+	struct rpc_channel **channel);
+
+/* Every call on it is freed. */
+void rpc_channel_free(struct rpc_channel *channel);
+
+/* Tries to connect now instead of at the end of the pause after a failure. */
+void rpc_channel_reset_backoff(struct rpc_channel *channel);
+
+/* What generated stubs call through. Borrows both; pass it by pointer. */
+struct rpc_client {
+	struct rpc_channel *channel;
+	struct rpc_loop *loop;
+};
+
+#endif

@@ -1,0 +1,126 @@
+#ifndef RPC_RPC_SERVER_H
+#define RPC_RPC_SERVER_H
+
+/*
+ * A gRPC server: ports, methods, and worker threads with one loop each.
+ *
+ *     rpc_server_new -> rpc_server_register (generated code does it)
+ *     -> rpc_server_add_port -> rpc_server_start -> ...
+ *     -> rpc_server_close -> rpc_server_stop -> rpc_server_free
+ *
+ * A call arrives on one worker and stays there: its handler, its timers and
+ * its wakes run on that thread (rpc/server_call.h). A handler never blocks.
+ * Calls to methods that nobody registered end in UNIMPLEMENTED.
+ *
+ * All functions here belong to one controlling thread, which is no worker.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "rpc/loop.h"
+#include "rpc/method.h"
+
+struct rpc_server;
+struct rpc_server_call;
+
+/* Workers that a server may have. */
+#define RPC_SERVER_MAX_WORKERS 256
+
+/* Zero in a field means its default. */
+struct rpc_server_options {
+	/* Threads, each with its own queue. Default 1; best: one per core. */
+	unsigned workers;
+	/* A longer request ends in RESOURCE_EXHAUSTED. Default 4 MiB. */
+	size_t max_message_bytes;
+	/* Headers of one request. Default 8 KiB. */
+	size_t max_metadata_bytes;
+	/* Calls at once on one connection; more wait at the client. Default
+	   1024. */
+	unsigned max_streams;
+	/* Calls of one method that a worker accepts ahead. 16 to 1024 make no
+	   difference to speed; each costs about 600 bytes. Default 32. */
+	unsigned request_slots;
+	/* Several processes share the port. Off: a second one is refused. */
+	bool reuse_port;
+	/* Ping a silent client after this time, and drop it when no answer
+	   comes. Defaults 120 s and 20 s. */
+	int keepalive_ms, keepalive_timeout_ms;
+	/* A client that pings more often than this is dropped. Default 10 s. */
+	int min_ping_interval_ms;
+	/* A connection without calls is closed. Default: never. */
+	int max_idle_ms;
+	/* Time for TCP and TLS to be set up. Default 10 s. */
+	int handshake_timeout_ms;
+	/* Called on each worker before its first call and after its last. */
+	void (*worker_start)(void *arg, unsigned worker, struct rpc_loop *loop);
+	void (*worker_stop)(void *arg, unsigned worker);
+	void *worker_arg;
+};
+
+/* PEM, NUL-terminated; read once, copied by gRPC. */
+struct rpc_server_tls {
+	const char *certificate_chain;
+	const char *private_key;
+};
+
+/* `options` may be NULL. STATUS_NOMEM, STATUS_INVALID (too many workers). */
+MUST_CHECK enum status rpc_server_new(const struct rpc_server_options *options,
+	struct rpc_server **server);
+
+/* After rpc_server_stop(), or without ever having been started. */
+void rpc_server_free(struct rpc_server *server);
+
+/*
+ * What the server runs for a call of a registered method: generated code that
+ * unpacks and calls the typed handler. `handlers` and `service` are those of
+ * rpc_server_register(); `request` lives until the answer. For methods whose
+ * requests stream, `request` is empty and nothing was read yet.
+ */
+typedef void rpc_server_invoke(struct rpc_server_call *call,
+	const void *handlers, void *service, struct bytes request);
+
+/*
+ * Before rpc_server_start(). `method`, `handlers` and `service` outlive the
+ * server. STATUS_NOMEM, STATUS_EXISTS (a method of that path is there).
+ */
+MUST_CHECK enum status rpc_server_register(struct rpc_server *server,
+	const struct rpc_method *method, rpc_server_invoke *invoke,
+	const void *handlers, void *service);
+
+/*
+ * Before rpc_server_start(); may be called for several ports. `address` is
+ * "0.0.0.0:8022", "[::1]:0", "unix:/path"; port 0 takes a free one. `tls`
+ * NULL: plaintext. `port`, if not NULL, receives the chosen port (1 for a
+ * Unix socket). The socket listens from here on.
+ * STATUS_UNAVAILABLE: the address cannot be bound, for example in use;
+ * STATUS_INVALID: certificate and key are no pair of PEM texts.
+ */
+MUST_CHECK enum status rpc_server_add_port(struct rpc_server *server,
+	const char *address, const struct rpc_server_tls *tls, int *port);
+
+/* STATUS_NOMEM, STATUS_UNAVAILABLE (no thread to be had). */
+MUST_CHECK enum status rpc_server_start(struct rpc_server *server);
+
+/*
+ * First step of stopping: no new connections and calls; clients are told.
+ * Calls under way go on, so this is the time to answer parked ones. Returns
+ * at once. Harmless when repeated.
+ */
+void rpc_server_close(struct rpc_server *server);
+
+/*
+ * Closes if need be, waits up to `grace_ms` for the calls under way, then
+ * cancels them (their on_cancel runs), and joins the workers. It waits as long
+ * as anyone holds a call (rpc_server_call_hold()).
+ */
+void rpc_server_stop(struct rpc_server *server, int grace_ms);
+
+unsigned rpc_server_workers(const struct rpc_server *server);
+
+/* The loop of a worker, to post to it between start and stop. */
+struct rpc_loop *rpc_server_loop(struct rpc_server *server, unsigned worker);
+
+#endif
