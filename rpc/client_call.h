@@ -64,12 +64,12 @@ struct rpc_client_call_events {
 	void (*on_headers)(struct rpc_client_call *call, void *arg);
 	/* A message came; it lives until the call back returns (unary: as
 	   long as the call). */
-	void (*on_message)(struct rpc_client_call *call, struct bytes message,
-		void *arg);
+	void (*on_message)(
+	    struct rpc_client_call *call, struct bytes message, void *arg);
 	/* The end, exactly once, after all messages. `call` may be freed from
 	   here. */
 	void (*on_status)(struct rpc_client_call *call,
-		const struct rpc_status *status, void *arg);
+	    const struct rpc_status *status, void *arg);
 };
 
 /*
@@ -79,16 +79,15 @@ struct rpc_client_call_events {
  * STATUS_NOMEM; STATUS_INVALID: metadata (rpc/metadata.h).
  */
 MUST_CHECK enum status rpc_client_call_start(const struct rpc_client *client,
-	const struct rpc_method *method, const struct rpc_call_options *options,
-	struct bytes request, const struct rpc_client_call_events *events,
-	struct rpc_client_call **call);
+    const struct rpc_method *method, const struct rpc_call_options *options,
+    struct bytes request, const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
 
 /* The same for a request that is still to be packed, without a copy. */
 MUST_CHECK enum status rpc_client_call_start_message(
-	const struct rpc_client *client, const struct rpc_method *method, const struct rpc_call_options *options,
-	const ProtobufCMessage *request,
-	const struct rpc_client_call_events *events,
-	struct rpc_client_call **call);
+    const struct rpc_client *client, const struct rpc_method *method,
+    const struct rpc_call_options *options, const ProtobufCMessage *request,
+    const struct rpc_client_call_events *events, struct rpc_client_call **call);
 
 /*
  * Ends the call with CANCELLED, unless it ends otherwise first. Any thread, as
@@ -118,8 +117,8 @@ enum rpc_wait {
  * be cancelled or waited for again. Not from inside a call back of the same
  * loop.
  */
-bool rpc_client_call_wait(struct rpc_client_call *call, enum rpc_wait until,
-	int64_t timeout_ms);
+bool rpc_client_call_wait(
+    struct rpc_client_call *call, enum rpc_wait until, int64_t timeout_ms);
 
 bool rpc_client_call_has_headers(const struct rpc_client_call *call);
 bool rpc_client_call_has_message(const struct rpc_client_call *call);
@@ -137,12 +136,12 @@ void rpc_client_call_receive(struct rpc_client_call *call);
 
 /* Of an ended call; lives as long as it. */
 const struct rpc_status *rpc_client_call_status(
-	const struct rpc_client_call *call);
+    const struct rpc_client_call *call);
 
 /* The server's headers, or (`trailers`) its trailers. The last entry with that
    key. Lives as long as the call. */
-bool rpc_client_call_metadata(const struct rpc_client_call *call,
-	bool trailers, const char *key, struct bytes *value);
+bool rpc_client_call_metadata(const struct rpc_client_call *call, bool trailers,
+    const char *key, struct bytes *value);
 
 /* ---- All at once ---- */
 
@@ -153,9 +152,8 @@ bool rpc_client_call_metadata(const struct rpc_client_call *call,
  * loop cancels the call. `reply` is replaced on success.
  */
 MUST_CHECK enum status rpc_client_unary(const struct rpc_client *client,
-	const struct rpc_method *method, const struct rpc_call_options *options,
-	struct bytes request, struct buf *reply,
-	struct rpc_status *status);
+    const struct rpc_method *method, const struct rpc_call_options *options,
+    struct bytes request, struct buf *reply, struct rpc_status *status);
 
 /*
  * The same with messages: `*response` is the caller's, to be freed with
@@ -163,16 +161,16 @@ MUST_CHECK enum status rpc_client_unary(const struct rpc_client *client,
  * not parse.
  */
 MUST_CHECK enum status rpc_client_unary_message(const struct rpc_client *client,
-	const struct rpc_method *method, const struct rpc_call_options *options,
-	const ProtobufCMessage *request, ProtobufCMessage **response,
-	struct rpc_status *status);
+    const struct rpc_method *method, const struct rpc_call_options *options,
+    const ProtobufCMessage *request, ProtobufCMessage **response,
+    struct rpc_status *status);
 
 /*
  * Unpacks the current message of a call. STATUS_NOT_FOUND: there is none;
  * STATUS_INVALID: it does not parse.
  */
 MUST_CHECK enum status rpc_client_call_unpack(
-	const struct rpc_client_call *call, ProtobufCMessage **response);
+    const struct rpc_client_call *call, ProtobufCMessage **response);
 
 /*
  * Streams: the next message, unpacked; `*response` is NULL at the end, when
@@ -181,6 +179,6 @@ MUST_CHECK enum status rpc_client_call_unpack(
  * STATUS_NOMEM.
  */
 MUST_CHECK enum status rpc_client_call_next(struct rpc_client_call *call,
-	int64_t timeout_ms, ProtobufCMessage **response);
+    int64_t timeout_ms, ProtobufCMessage **response);
 
 #endif

@@ -63,8 +63,7 @@ struct rpc_channel_options {
  * that are no PEM).
  */
 MUST_CHECK enum status rpc_channel_new(const char *target,
-	const struct rpc_channel_options *options,
-	struct rpc_channel **channel);
+    const struct rpc_channel_options *options, struct rpc_channel **channel);
 
 /* Every call on it is freed. */
 void rpc_channel_free(struct rpc_channel *channel);

@@ -53,8 +53,8 @@ struct rpc_timer {
 };
 
 enum rpc_loop_result {
-	RPC_LOOP_EVENT, /* something ran */
-	RPC_LOOP_TIMEOUT, /* the time was over first */
+	RPC_LOOP_EVENT,       /* something ran */
+	RPC_LOOP_TIMEOUT,     /* the time was over first */
 	RPC_LOOP_INTERRUPTED, /* the flag of rpc_loop_set_interrupt() is set */
 	RPC_LOOP_CLOSED, /* rpc_loop_close() was called and all has drained */
 };
@@ -87,7 +87,7 @@ enum rpc_loop_result rpc_loop_step(struct rpc_loop *loop, int64_t timeout_ms);
  * away.
  */
 void rpc_loop_set_interrupt(
-	struct rpc_loop *loop, const volatile sig_atomic_t *flag);
+    struct rpc_loop *loop, const volatile sig_atomic_t *flag);
 
 /*
  * Runs post->run(post) on the loop's thread, in the order of posting for one
@@ -104,7 +104,7 @@ void rpc_loop_post(struct rpc_loop *loop, struct rpc_post *post);
  * again from `fire`.
  */
 void rpc_timer_start(
-	struct rpc_loop *loop, struct rpc_timer *timer, int64_t delay_ms);
+    struct rpc_loop *loop, struct rpc_timer *timer, int64_t delay_ms);
 /* Harmless when it is not running. */
 void rpc_timer_stop(struct rpc_loop *loop, struct rpc_timer *timer);
 

@@ -13,9 +13,9 @@ enum rpc_method_kind {
 };
 
 struct rpc_method {
-	const char *path; /* "/package.Service/Method" */
+	const char *path;    /* "/package.Service/Method" */
 	const char *service; /* "package.Service" */
-	const char *name; /* "Method" */
+	const char *name;    /* "Method" */
 	enum rpc_method_kind kind;
 	const ProtobufCMessageDescriptor *request;
 	const ProtobufCMessageDescriptor *response;

@@ -67,8 +67,8 @@ struct rpc_server_tls {
 };
 
 /* `options` may be NULL. STATUS_NOMEM, STATUS_INVALID (too many workers). */
-MUST_CHECK enum status rpc_server_new(const struct rpc_server_options *options,
-	struct rpc_server **server);
+MUST_CHECK enum status rpc_server_new(
+    const struct rpc_server_options *options, struct rpc_server **server);
 
 /* After rpc_server_stop(), or without ever having been started. */
 void rpc_server_free(struct rpc_server *server);
@@ -80,15 +80,15 @@ void rpc_server_free(struct rpc_server *server);
  * requests stream, `request` is empty and nothing was read yet.
  */
 typedef void rpc_server_invoke(struct rpc_server_call *call,
-	const void *handlers, void *service, struct bytes request);
+    const void *handlers, void *service, struct bytes request);
 
 /*
  * Before rpc_server_start(). `method`, `handlers` and `service` outlive the
  * server. STATUS_NOMEM, STATUS_EXISTS (a method of that path is there).
  */
 MUST_CHECK enum status rpc_server_register(struct rpc_server *server,
-	const struct rpc_method *method, rpc_server_invoke *invoke,
-	const void *handlers, void *service);
+    const struct rpc_method *method, rpc_server_invoke *invoke,
+    const void *handlers, void *service);
 
 /*
  * Before rpc_server_start(); may be called for several ports. `address` is
@@ -99,7 +99,7 @@ MUST_CHECK enum status rpc_server_register(struct rpc_server *server,
  * STATUS_INVALID: certificate and key are no pair of PEM texts.
  */
 MUST_CHECK enum status rpc_server_add_port(struct rpc_server *server,
-	const char *address, const struct rpc_server_tls *tls, int *port);
+    const char *address, const struct rpc_server_tls *tls, int *port);
 
 /* STATUS_NOMEM, STATUS_UNAVAILABLE (no thread to be had). */
 MUST_CHECK enum status rpc_server_start(struct rpc_server *server);

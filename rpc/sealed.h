@@ -24,7 +24,7 @@ struct rpc_sealed_method {
 	const struct rpc_method *method;
 	const char *path; /* "/peyk.v1.Messenger/Send" */
 	const char *name; /* "Send" */
-	unsigned index; /* among the service's sealed methods, from 0 */
+	unsigned index;   /* among the service's sealed methods, from 0 */
 	/* What the envelopes hold. */
 	const ProtobufCMessageDescriptor *request;
 	const ProtobufCMessageDescriptor *response;
@@ -39,14 +39,14 @@ struct rpc_sealed_client {
 	 * function; `reply` counts on STATUS_OK only.
 	 */
 	enum status (*call)(struct rpc_sealed_client *peer,
-		const struct rpc_sealed_method *method, struct bytes body,
-		struct buf *reply);
+	    const struct rpc_sealed_method *method, struct bytes body,
+	    struct buf *reply);
 };
 
 /* What the generated client functions do. The response is the caller's. */
 MUST_CHECK enum status rpc_sealed_client_call(struct rpc_sealed_client *peer,
-	const struct rpc_sealed_method *method, const ProtobufCMessage *request,
-	ProtobufCMessage **response);
+    const struct rpc_sealed_method *method, const ProtobufCMessage *request,
+    ProtobufCMessage **response);
 
 /* ---- Server ---- */
 
@@ -58,8 +58,8 @@ MUST_CHECK enum status rpc_sealed_client_call(struct rpc_sealed_client *peer,
  */
 struct rpc_sealed_server {
 	void (*open)(struct rpc_sealed_server *peer,
-		struct rpc_server_call *call,
-		const struct rpc_sealed_method *method, struct bytes request);
+	    struct rpc_server_call *call,
+	    const struct rpc_sealed_method *method, struct bytes request);
 };
 
 /*
@@ -82,13 +82,14 @@ void rpc_sealed_caller_clear(struct rpc_sealed_caller *caller);
 
 /* What the generated reply functions do: pack, free the request, reply. */
 void rpc_sealed_caller_reply(
-	struct rpc_sealed_caller *caller, const ProtobufCMessage *response);
+    struct rpc_sealed_caller *caller, const ProtobufCMessage *response);
 
 /*
  * What the generated dispatch functions begin with: unpacks `body` into
  * caller->request. STATUS_INVALID: it does not parse; STATUS_NOMEM.
  */
 MUST_CHECK enum status rpc_sealed_caller_unpack(
-	struct rpc_sealed_caller *caller, const struct rpc_sealed_method *method, struct bytes body);
+    struct rpc_sealed_caller *caller, const struct rpc_sealed_method *method,
+    struct bytes body);
 
 #endif

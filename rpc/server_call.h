@@ -46,17 +46,17 @@ struct rpc_server_call;
 /* ---- What was asked ---- */
 
 const struct rpc_method *rpc_server_call_method(
-	const struct rpc_server_call *call);
+    const struct rpc_server_call *call);
 
 /* The request message as it came, in one piece; lives until the answer. */
 struct bytes rpc_server_call_request(struct rpc_server_call *call);
 
 /* The value of the last entry with that key; lives as long as the call. */
-bool rpc_server_call_metadata(const struct rpc_server_call *call,
-	const char *key, struct bytes *value);
+bool rpc_server_call_metadata(
+    const struct rpc_server_call *call, const char *key, struct bytes *value);
 /* All entries, by index; false past the last one. */
 bool rpc_server_call_metadata_at(const struct rpc_server_call *call,
-	size_t index, struct bytes *key, struct bytes *value);
+    size_t index, struct bytes *key, struct bytes *value);
 
 /* "ipv4:192.0.2.1:4711"; lives as long as the call. Proves nothing. */
 const char *rpc_server_call_peer(struct rpc_server_call *call);
@@ -70,8 +70,8 @@ struct rpc_loop *rpc_server_call_loop(struct rpc_server_call *call);
 /* ---- The handler's own state ---- */
 
 /* `destroy` (may be NULL) runs on the worker when the call is freed. */
-void rpc_server_call_set_user(struct rpc_server_call *call, void *user,
-	void (*destroy)(void *user));
+void rpc_server_call_set_user(
+    struct rpc_server_call *call, void *user, void (*destroy)(void *user));
 void *rpc_server_call_user(const struct rpc_server_call *call);
 
 /* ---- The answer ---- */
@@ -80,10 +80,10 @@ void *rpc_server_call_user(const struct rpc_server_call *call);
  * Metadata of our own, before the headers (or the trailers) are sent; copied.
  * STATUS_NOMEM; STATUS_INVALID: see rpc/metadata.h, or too late.
  */
-MUST_CHECK enum status rpc_server_call_add_header(struct rpc_server_call *call,
-	const char *key, struct bytes value);
-MUST_CHECK enum status rpc_server_call_add_trailer(struct rpc_server_call *call,
-	const char *key, struct bytes value);
+MUST_CHECK enum status rpc_server_call_add_header(
+    struct rpc_server_call *call, const char *key, struct bytes value);
+MUST_CHECK enum status rpc_server_call_add_trailer(
+    struct rpc_server_call *call, const char *key, struct bytes value);
 
 /*
  * Sends the headers now instead of with the answer: tells the client that the
@@ -95,7 +95,7 @@ void rpc_server_call_send_headers(struct rpc_server_call *call);
 void rpc_server_call_reply(struct rpc_server_call *call, struct bytes message);
 /* The same for a message that is still to be packed, without a copy. */
 void rpc_server_call_reply_message(
-	struct rpc_server_call *call, const ProtobufCMessage *message);
+    struct rpc_server_call *call, const ProtobufCMessage *message);
 
 /*
  * Any kind of call: ends it with a code other than OK. `message` may be NULL,
@@ -103,7 +103,7 @@ void rpc_server_call_reply_message(
  * (rpc/status_details.h makes one). What was sent before still arrives.
  */
 void rpc_server_call_fail(struct rpc_server_call *call, enum rpc_code code,
-	const char *message, struct bytes details);
+    const char *message, struct bytes details);
 
 /*
  * Streams: sends one message. `on_sent` (may be NULL) runs when gRPC has taken
@@ -112,12 +112,11 @@ void rpc_server_call_fail(struct rpc_server_call *call, enum rpc_code code,
  * `is_alive` is false when it can no longer arrive.
  */
 typedef void rpc_server_call_fn(
-	struct rpc_server_call *call, bool is_alive, void *arg);
+    struct rpc_server_call *call, bool is_alive, void *arg);
 bool rpc_server_call_send(struct rpc_server_call *call, struct bytes message,
-	rpc_server_call_fn *on_sent, void *arg);
+    rpc_server_call_fn *on_sent, void *arg);
 bool rpc_server_call_send_message(struct rpc_server_call *call,
-	const ProtobufCMessage *message, rpc_server_call_fn *on_sent,
-	void *arg);
+    const ProtobufCMessage *message, rpc_server_call_fn *on_sent, void *arg);
 /* Ends a stream with OK, after the message that is still on its way. */
 void rpc_server_call_finish(struct rpc_server_call *call);
 
@@ -126,10 +125,10 @@ void rpc_server_call_finish(struct rpc_server_call *call);
  * `message` is valid while it runs; `is_end` tells that there are no more.
  * False when one is being waited for already.
  */
-typedef void rpc_server_call_message_fn(struct rpc_server_call *call,
-	struct bytes message, bool is_end, void *arg);
+typedef void rpc_server_call_message_fn(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg);
 bool rpc_server_call_receive(struct rpc_server_call *call,
-	rpc_server_call_message_fn *on_message, void *arg);
+    rpc_server_call_message_fn *on_message, void *arg);
 
 /* ---- Later ---- */
 
@@ -140,7 +139,7 @@ bool rpc_server_call_receive(struct rpc_server_call *call,
  * Within it, undo what was parked. An answer is no longer needed.
  */
 void rpc_server_call_on_cancel(struct rpc_server_call *call,
-	void (*on_cancel)(struct rpc_server_call *call, void *arg), void *arg);
+    void (*on_cancel)(struct rpc_server_call *call, void *arg), void *arg);
 
 /* False once the call is known to be dead or was answered. */
 bool rpc_server_call_is_alive(const struct rpc_server_call *call);
@@ -150,7 +149,7 @@ bool rpc_server_call_is_alive(const struct rpc_server_call *call);
  * or has died before. One timer a call: setting it again replaces it.
  */
 void rpc_server_call_set_timer(struct rpc_server_call *call, int64_t delay_ms,
-	void (*fn)(struct rpc_server_call *call, void *arg), void *arg);
+    void (*fn)(struct rpc_server_call *call, void *arg), void *arg);
 void rpc_server_call_stop_timer(struct rpc_server_call *call);
 
 /*
@@ -169,14 +168,14 @@ void rpc_server_call_release(struct rpc_server_call *call);
  * server stops. False when another wake of this call is on its way and has not
  * run yet: nothing was done, the hold is still the caller's.
  */
-bool rpc_server_call_wake(struct rpc_server_call *call, rpc_server_call_fn *fn,
-	void *arg);
+bool rpc_server_call_wake(
+    struct rpc_server_call *call, rpc_server_call_fn *fn, void *arg);
 
 /*
  * Frees `message` (with the default allocator) when the call is answered, or
  * freed: for what was unpacked from its request. One a call.
  */
 void rpc_server_call_keep_request(
-	struct rpc_server_call *call, ProtobufCMessage *message);
+    struct rpc_server_call *call, ProtobufCMessage *message);
 
 #endif

@@ -22,21 +22,21 @@
  * `message` may be NULL. STATUS_NOMEM, and what `out`'s cap gives.
  */
 MUST_CHECK enum status rpc_status_details_any(enum rpc_code code,
-	const char *message, const char *type, struct bytes value, struct buf *out);
+    const char *message, const char *type, struct bytes value, struct buf *out);
 
 /* The same with a google.rpc.RetryInfo: try again after `delay_ms`. */
 MUST_CHECK enum status rpc_status_details_retry(enum rpc_code code,
-	const char *message, uint64_t delay_ms, struct buf *out);
+    const char *message, uint64_t delay_ms, struct buf *out);
 
 /*
  * Appends the value of the first Any of that type to `out`.
  * STATUS_INVALID: no google.rpc.Status; STATUS_NOT_FOUND: none of that type.
  */
 MUST_CHECK enum status rpc_status_details_find(
-	struct bytes details, const char *type, struct buf *out);
+    struct bytes details, const char *type, struct buf *out);
 
 /* The delay of a RetryInfo. STATUS_INVALID, STATUS_NOT_FOUND, STATUS_NOMEM. */
 MUST_CHECK enum status rpc_status_details_find_retry(
-	struct bytes details, uint64_t *delay_ms);
+    struct bytes details, uint64_t *delay_ms);
 
 #endif
