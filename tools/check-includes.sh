@@ -16,12 +16,13 @@ system=$(tr -d ' \t\n' <<<"$system")
 rules='
 base|base/|sodium|utf8proc
 crypto|base/ crypto/|openssl/ sodium
-channel|base/ crypto/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/
-e2ee|base/ crypto/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c|
+wire|base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/
+channel|base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/
+e2ee|base/ crypto/ wire/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c|
 rpc|base/ rpc/ gen/(grpc|google)/|grpc/ protobuf-c/
 server/store|base/ server/store/|libpq-fe postgresql/
-server|base/ crypto/ channel/ rpc/ gen/ server/|
-client|base/ crypto/ channel/ e2ee/ rpc/ gen/ client/|sqlcipher/ jansson editline/ histedit qrencode
+server|base/ crypto/ wire/ channel/ rpc/ gen/ server/|
+client|base/ crypto/ wire/ channel/ e2ee/ rpc/ gen/ client/|sqlcipher/ jansson editline/ histedit qrencode
 '
 
 failed=0
