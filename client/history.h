@@ -1,0 +1,110 @@
+#ifndef PEYK_CLIENT_HISTORY_H
+#define PEYK_CLIENT_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "client/error.h"
+#include "client/session.h"
+#include "crypto/keys.h"
+
+/* The messages that this device has sent and received. */
+
+#define MESSAGE_ID_SIZE 16
+
+enum message_direction {
+	MESSAGE_DIRECTION_INCOMING = 0,
+	MESSAGE_DIRECTION_OUTGOING = 1,
+};
+
+/* Of outgoing messages. The numbers are stored. */
+enum message_outcome {
+	/* In the outbox: the server may or may not have it. */
+	MESSAGE_OUTCOME_PENDING = 0,
+	/* The server has stored it for the recipient. */
+	MESSAGE_OUTCOME_STORED = 1,
+	/* Refused: the server never knew this key. */
+	MESSAGE_OUTCOME_UNKNOWN_RECIPIENT = 2,
+	/* Refused: the recipient's key was replaced, or the account is gone. */
+	MESSAGE_OUTCOME_STALE_RECIPIENT = 3,
+	/* The whole request was refused. */
+	MESSAGE_OUTCOME_REFUSED = 4,
+	/* Never left, because something before it failed. Not stored. */
+	MESSAGE_OUTCOME_NOT_SENT = 5,
+};
+
+/* Of incoming messages: how sure the author is. The numbers are stored. */
+enum message_author {
+	/* Nothing known of the name yet, or the server does not know it. */
+	MESSAGE_AUTHOR_UNVERIFIED = 0,
+	/* Signed by the key that is pinned to the name. */
+	MESSAGE_AUTHOR_PINNED = 1,
+	/* Signed by another key than the one pinned to the name: a changed
+	   key, or somebody who pretends. Show it loudly. */
+	MESSAGE_AUTHOR_CONFLICTING = 2,
+};
+
+/* Names and text are UTF-8 as they came: sanitize for a terminal. */
+struct message {
+	int64_t number; /* local, rising in the order of storing */
+	enum message_direction direction;
+	uint8_t id[MESSAGE_ID_SIZE]; /* chosen by the sender */
+	char *peer;           /* the other's name, as it spells it */
+	char *peer_canonical;
+	struct signing_public_key peer_key;
+	char *text; /* NUL-terminated; a NUL may be inside: see text_size */
+	size_t text_size;
+	uint64_t sent_at_ms;   /* the sender's clock */
+	uint64_t stored_at_ms; /* the server's clock; 0 while unknown */
+	enum message_outcome outcome; /* outgoing */
+	enum message_author author;   /* incoming */
+	/* Incoming: how many before it from this sender never came (as far
+	   as its counters tell). 0: none. */
+	uint64_t missing_before;
+	bool is_shown; /* incoming: a command has displayed it */
+};
+
+struct message_list {
+	struct message *items;
+	size_t count;
+};
+
+/* No-op on a zeroed one. */
+void message_list_clear(struct message_list *list);
+
+/* Most messages that one list holds; page with before and after. */
+#define HISTORY_PAGE_MAX 1000
+
+struct history_query {
+	struct bytes peer; /* a name in any spelling; empty: everyone */
+	int64_t after;     /* only numbers above it; 0: all */
+	int64_t before;    /* only numbers below it; 0: all */
+	size_t limit;      /* 0: HISTORY_PAGE_MAX */
+	/* The last `limit` of those that match instead of the first. The list
+	   is in rising order either way. */
+	bool is_from_end;
+};
+
+/* STATUS_INVALID (exit 2): peer is no valid name. */
+MUST_CHECK enum status history_list(struct session *session,
+    const struct history_query *query, struct message_list *out,
+    struct client_error *error);
+
+/* 32 lower-case hex digits and NUL. */
+#define MESSAGE_ID_TEXT_SIZE 33
+
+void message_id_format(const uint8_t id[MESSAGE_ID_SIZE],
+    char out[MESSAGE_ID_TEXT_SIZE]);
+
+/* 32 hex digits, or a UUID with its hyphens. STATUS_INVALID (exit 2). */
+MUST_CHECK enum status message_id_parse(const char *text,
+    uint8_t out[MESSAGE_ID_SIZE], struct client_error *error);
+
+/* "stored", "pending", ...; "pinned", "unverified", "conflicting". */
+const char *message_outcome_name(enum message_outcome outcome);
+const char *message_author_name(enum message_author author);
+
+#endif
