@@ -7,7 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "client/address.h"
+#include "channel/address.h"
 #include "client/error.h"
 #include "client/home.h"
 #include "client/notice.h"
@@ -89,7 +89,7 @@ void account_free(struct account *account);
 /* Borrowed. */
 const struct vault *account_vault(const struct account *account);
 const char *account_folder(const struct account *account);
-const struct server_address *account_address(const struct account *account);
+const struct channel_address *account_address(const struct account *account);
 const struct client_options *account_options(const struct account *account);
 
 #endif

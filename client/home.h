@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
-#include "client/address.h"
+#include "channel/address.h"
 #include "client/error.h"
 
 /*
@@ -45,7 +45,7 @@ MUST_CHECK enum status home_path(const char *option, char out[HOME_PATH_MAX],
 
 /* HOME/SERVER. Creates nothing. */
 MUST_CHECK enum status home_server_path(const char *home,
-    const struct server_address *address, char out[HOME_PATH_MAX],
+    const struct channel_address *address, char out[HOME_PATH_MAX],
     struct client_error *error);
 
 /*
@@ -53,7 +53,7 @@ MUST_CHECK enum status home_server_path(const char *home,
  * name is not allowed. Creates nothing.
  */
 MUST_CHECK enum status home_account_path(const char *home,
-    const struct server_address *address, struct bytes name,
+    const struct channel_address *address, struct bytes name,
     char out[HOME_PATH_MAX], struct client_error *error);
 
 /* out = folder "/" file. STATUS_TOO_LARGE if it does not fit. */
@@ -78,7 +78,7 @@ struct home_accounts {
  * cannot be read is left out. No HOME gives none. STATUS_NOMEM, STATUS_IO.
  */
 MUST_CHECK enum status home_list(const char *home,
-    const struct server_address *address, struct home_accounts *out,
+    const struct channel_address *address, struct home_accounts *out,
     struct client_error *error);
 
 void home_accounts_clear(struct home_accounts *accounts);

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "channel/server_info.h"
 #include "client/account.h"
 #include "client/error.h"
 #include "client/state.h"
@@ -64,21 +65,13 @@ struct state *session_state(struct session *session);
 MUST_CHECK enum status session_connect(struct session *session,
     struct client_error *error);
 
-/* What is known of the server after session_connect() or any request. */
+/* Verified; the fields are those of channel/server_info.h. */
 struct session_server {
-	struct signing_public_key identity_key;
-	char fingerprint[ADDRESS_FINGERPRINT_SIZE];
-	char version[64];    /* sanitized */
-	uint32_t text_bytes; /* limits, as the server tells them */
-	uint32_t ciphertext_bytes;
-	uint32_t messages_per_send;
-	uint32_t body_bytes;
-	uint32_t messages_per_poll;
-	uint32_t poll_wait_ms;
-	uint32_t names_per_lookup;
+	struct channel_server_info info;
+	char fingerprint[CHANNEL_FINGERPRINT_LENGTH + 1];
 };
 
-/* Borrowed; NULL before. */
+/* Borrowed; NULL before session_connect() or a first request. */
 const struct session_server *session_server(const struct session *session);
 
 /*

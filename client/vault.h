@@ -31,10 +31,6 @@
 /* A key file is about 1 KiB. */
 #define VAULT_FILE_SIZE_MAX 16384
 
-/* docs/protocol.md section 7: bytes of UTF-8, after NFC. */
-#define VAULT_PASSWORD_SIZE_MIN 8
-#define VAULT_PASSWORD_SIZE_MAX 1024
-
 /* The key of state.db. Secret. */
 struct database_key {
 	uint8_t bytes[32];
