@@ -13,7 +13,8 @@ target_compile_options(peyk_flags INTERFACE
 	$<$<BOOL:${PEYK_WERROR}>:-Werror>
 	-fstack-protector-strong -fstack-clash-protection
 	-fno-delete-null-pointer-checks -fno-strict-overflow
-	-ftrivial-auto-var-init=zero
+	# Clang before 16 refuses this one without a second flag.
+	$<$<NOT:$<AND:$<C_COMPILER_ID:Clang>,$<VERSION_LESS:$<C_COMPILER_VERSION>,16>>>:-ftrivial-auto-var-init=zero>
 	-fcf-protection=full)
 
 # Position-independent programs; every relocation bound at start.
