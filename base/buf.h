@@ -22,9 +22,9 @@
 struct buf {
 	uint8_t *data;
 	size_t size;
-	size_t capacity;
-	size_t limit;   /* most bytes that the content may have */
-	bool is_secret; /* memory is wiped before it is given back */
+	size_t capacity; /* memory has one byte more, for a NUL */
+	size_t limit;    /* most bytes that the content may have */
+	bool is_secret;  /* memory is wiped before it is given back */
 };
 
 /* limit: most bytes of content. Allocates nothing. */
@@ -46,7 +46,10 @@ void buf_wipe(struct buf *buf);
 /* Content to nothing, memory kept (and wiped, if secret). */
 void buf_reset(struct buf *buf);
 
-/* Cuts the content to its first size bytes; asserts size <= buf->size. */
+/*
+ * Cuts the content to its first size bytes, at most what there is (asserted).
+ * What is cut off is wiped, if secret.
+ */
 void buf_truncate(struct buf *buf, size_t size);
 
 /* Makes room for extra more bytes, so that appending them cannot fail. */
@@ -66,8 +69,8 @@ MUST_CHECK enum status buf_extend(struct buf *buf, size_t size, uint8_t **out);
 
 /*
  * The content as a C string: puts a NUL behind it, which is not counted in
- * size nor in the limit. Borrowed, until the next append. STATUS_INVALID if
- * the content has a NUL itself.
+ * size nor in the limit. Borrowed, until the next change. STATUS_INVALID if
+ * the content has a NUL itself, STATUS_NOMEM.
  */
 MUST_CHECK enum status buf_string(struct buf *buf, const char **out);
 
