@@ -1,0 +1,33 @@
+#ifndef PEYK_CLIENT_COMMAND_H
+#define PEYK_CLIENT_COMMAND_H
+
+#include <stddef.h>
+
+#include "client/exit_code.h"
+
+struct application;
+
+/* The options that only some commands take. */
+enum command_option {
+	COMMAND_OPTION_WAIT = 1 << 0,
+	COMMAND_OPTION_FOLLOW = 1 << 1,
+	COMMAND_OPTION_LIMIT = 1 << 2,
+	COMMAND_OPTION_EXPECT = 1 << 3,
+	COMMAND_OPTION_LINGER = 1 << 4,
+	COMMAND_OPTION_INVITE = 1 << 5,
+};
+
+/* One row of the command table in client/main.c. */
+struct command {
+	const char *name;
+	const char *operands; /* as the usage shows them: "RECIPIENT [TEXT]" */
+	const char *summary;  /* one line, for the list of commands */
+	const char *help;     /* what it does, with an example */
+	unsigned options;     /* of enum command_option */
+	size_t operands_min;
+	size_t operands_max;
+	/* NULL: main() does it itself, and no settings are read for it. */
+	enum exit_code (*run)(struct application *application);
+};
+
+#endif
