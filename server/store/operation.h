@@ -11,7 +11,7 @@
 /*
  * What the server asks of the database. Each kind is a struct whose first
  * member is a struct store_operation; the caller owns it (it may lie inside
- * its call object), zeroes it, sets the head's kind and done and the inputs,
+ * its call object), zeroes it, sets the head's kind, done and the inputs,
  * and hands it to store_submit() (server/store/store.h).
  *
  * From an accepted store_submit() until done() is called the operation and
@@ -63,6 +63,7 @@ enum store_kind {
 struct store_operation {
 	enum store_kind kind;
 	void (*done)(struct store_operation *operation);
+	void *context; /* the caller's own, for done() */
 	enum status status;
 	bool is_in_doubt;
 
