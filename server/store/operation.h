@@ -157,6 +157,12 @@ struct store_sign_up {
 	struct bytes name;        /* canonical, UTF-8 without NUL */
 	struct bytes identity;    /* a serialized SignedIdentity */
 	const char *password_hash;
+	/*
+	 * The service refuses it (a forbidden name, closed registration): the
+	 * key is spent with taken_code, the name is not looked at; name,
+	 * identity and password_hash may be empty.
+	 */
+	bool is_refused;
 	uint32_t taken_code;      /* not 0 */
 	const char *taken_message;
 
