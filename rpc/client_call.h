@@ -66,6 +66,9 @@ struct rpc_client_call_events {
 	   long as the call). */
 	void (*on_message)(
 	    struct rpc_client_call *call, struct bytes message, void *arg);
+	/* Streams of requests: the one on its way was taken over, the next
+	   may be sent. */
+	void (*on_sent)(struct rpc_client_call *call, void *arg);
 	/* The end, exactly once, after all messages. `call` may be freed from
 	   here. */
 	void (*on_status)(struct rpc_client_call *call,
@@ -73,10 +76,10 @@ struct rpc_client_call_events {
 };
 
 /*
- * Starts a unary or server-streaming call. `request` is copied. `events` may
- * be NULL and is copied. Whatever becomes of it later, failures to connect
- * included, is told by the call's status.
- * STATUS_NOMEM; STATUS_INVALID: metadata (rpc/metadata.h).
+ * Starts a call. `request` is copied; where requests stream, it is not looked
+ * at. `events` may be NULL and is copied. Whatever becomes of it later,
+ * failures to connect included, is told by the call's status. STATUS_NOMEM;
+ * STATUS_INVALID: metadata (rpc/metadata.h).
  */
 MUST_CHECK enum status rpc_client_call_start(const struct rpc_client *client,
     const struct rpc_method *method, const struct rpc_call_options *options,
@@ -107,6 +110,7 @@ void rpc_client_call_free(struct rpc_client_call *call);
 enum rpc_wait {
 	RPC_WAIT_HEADERS, /* headers are there, or the end */
 	RPC_WAIT_MESSAGE, /* a message is there, or the end */
+	RPC_WAIT_SENT,    /* the next request may be sent, or the end */
 	RPC_WAIT_END,
 };
 
@@ -133,6 +137,18 @@ struct bytes rpc_client_call_message(const struct rpc_client_call *call);
  * the current message and asks for the next.
  */
 void rpc_client_call_receive(struct rpc_client_call *call);
+
+/*
+ * Streams of requests: sends one. False when one is still on its way (see
+ * RPC_WAIT_SENT), after rpc_client_call_finish_sending(), and when the call
+ * has ended; nothing was done then. The bytes are copied.
+ */
+bool rpc_client_call_send(struct rpc_client_call *call, struct bytes request);
+bool rpc_client_call_send_message(
+    struct rpc_client_call *call, const ProtobufCMessage *request);
+
+/* Streams of requests: there are no more, after the one on its way. */
+void rpc_client_call_finish_sending(struct rpc_client_call *call);
 
 /* Of an ended call; lives as long as it. */
 const struct rpc_status *rpc_client_call_status(

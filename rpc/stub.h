@@ -1,0 +1,29 @@
+#ifndef RPC_STUB_H
+#define RPC_STUB_H
+
+/* What generated code calls besides the other headers; for no one else. */
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+
+struct rpc_server_call;
+
+/* STATUS_INVALID: it does not parse, or memory ran out (protobuf-c does not
+   tell which). */
+MUST_CHECK enum status rpc_stub_unpack(
+    const ProtobufCMessageDescriptor *descriptor, struct bytes packed,
+    ProtobufCMessage **message);
+
+/*
+ * Unpacks the request of a call as its method says; it lives until the answer.
+ * NULL: it did not parse, and the call was answered INVALID_ARGUMENT.
+ */
+const ProtobufCMessage *rpc_stub_request(
+    struct rpc_server_call *call, struct bytes packed);
+
+/* Answers a call that has no handler. */
+void rpc_stub_unimplemented(struct rpc_server_call *call);
+
+#endif

@@ -1,0 +1,81 @@
+#!/bin/bash
+# Generates gen/ from proto/: messages (protoc-c), stubs and skeletons (our
+# plugin), and the descriptor set that describes the services.
+#
+#   tools/gen.sh [--plugin FILE] [--out DIRECTORY] [--list]
+#
+# --plugin  protoc-gen-grpc-c; otherwise that of build/, or the one in PATH
+# --out     where to write; otherwise gen/
+# --list    only print which files are made
+#
+# The output is committed, so other versions than these are refused.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+protoc_version=3.21.12
+protoc_c_version=1.4.1
+
+plugin= out=gen list=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--plugin) plugin=$2; shift 2 ;;
+	--out) out=$2; shift 2 ;;
+	--list) list=1; shift ;;
+	*) echo "usage: tools/gen.sh [--plugin FILE] [--out DIRECTORY] [--list]" >&2
+	   exit 2 ;;
+	esac
+done
+
+# Of google/protobuf, what ours and the plugin itself need.
+messages='
+google/protobuf/any.proto
+google/protobuf/compiler/plugin.proto
+google/protobuf/descriptor.proto
+google/protobuf/duration.proto
+google/rpc/error_details.proto
+google/rpc/status.proto
+'
+own=$(cd proto && ls peyk/v1/*.proto)
+services=$(cd proto && grep -l '^service ' $own)
+# Stubs need the files that define what sealed methods carry, too.
+stubs=$own
+
+if [ -n "$list" ]; then
+	for file in $messages $own; do
+		echo "${file%.proto}.pb-c.c"
+		echo "${file%.proto}.pb-c.h"
+	done
+	for file in $services; do
+		echo "${file%.proto}.grpc-c.c"
+		echo "${file%.proto}.grpc-c.h"
+	done
+	echo descriptors.binpb
+	exit 0
+fi
+
+need() { # need PROGRAM VERSION FIRST-LINE
+	case $3 in
+	*" $2") echo "$3" ;;
+	*) echo "gen.sh: needs $1 $2, but this is: $3" >&2; exit 1 ;;
+	esac
+}
+need protoc "$protoc_version" "$(protoc --version)"
+need protoc-c "$protoc_c_version" "$(protoc-c --version | head -n 1)"
+
+if [ -z "$plugin" ]; then
+	plugin=build/tools/protoc-gen-grpc-c/protoc-gen-grpc-c
+	[ -x "$plugin" ] || plugin=$(command -v protoc-gen-grpc-c) || {
+		echo "gen.sh: build protoc-gen-grpc-c first, or give --plugin" >&2
+		exit 1
+	}
+fi
+
+# proto/ first; google/protobuf's own files are the system's.
+include="-Iproto -I/usr/include"
+mkdir -p "$out"
+protoc-c $include --c_out="$out" $messages $own
+protoc $include --plugin=protoc-gen-grpc-c="$plugin" \
+	--grpc-c_out="sealed_option=peyk.v1.payload:$out" $stubs
+protoc $include --include_imports --include_source_info \
+	--descriptor_set_out="$out/descriptors.binpb" \
+	$own google/rpc/error_details.proto google/rpc/status.proto

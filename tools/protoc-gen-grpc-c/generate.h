@@ -1,0 +1,31 @@
+#ifndef PROTOC_GEN_GRPC_C_GENERATE_H
+#define PROTOC_GEN_GRPC_C_GENERATE_H
+
+/* Writes the stubs and skeletons of one .proto file. */
+
+#include "tools/protoc-gen-grpc-c/schema.h"
+
+struct generate_options {
+	/* Goes before the name of each service; "" by default. */
+	const char *prefix;
+	/* Number 0: no method is sealed. */
+	struct schema_sealed_option sealed;
+};
+
+struct generate_output {
+	/* "peyk/v1/messenger.grpc-c.h" and its .c; NULL without services. */
+	char *header_name, *source_name;
+	char *header, *source;
+};
+
+/*
+ * An error text (allocated) when the .proto file asks for what cannot be, or
+ * NULL. Clear the output in any case.
+ */
+char *generate_file(const struct schema *schema,
+    const Google__Protobuf__FileDescriptorProto *file,
+    const struct generate_options *options, struct generate_output *output);
+
+void generate_output_clear(struct generate_output *output);
+
+#endif

@@ -1,0 +1,33 @@
+#ifndef PROTOC_GEN_GRPC_C_UNKNOWN_FIELD_H
+#define PROTOC_GEN_GRPC_C_UNKNOWN_FIELD_H
+
+/*
+ * Custom options: extensions of the descriptors' option messages. protobuf-c
+ * knows no extensions and keeps them as unknown fields in wire format.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <protobuf-c/protobuf-c.h>
+
+struct wire_text {
+	const uint8_t *data;
+	size_t size;
+};
+
+/*
+ * The content of the last unknown field of that number, which must be a
+ * message, string or bytes; borrowed. False when there is none.
+ */
+bool unknown_field_find(const ProtobufCMessage *message, uint32_t number,
+    struct wire_text *content);
+
+/*
+ * The last string field of that number in a serialized message, allocated.
+ * NULL when there is none, or the message is malformed.
+ */
+char *unknown_field_string(struct wire_text message, uint32_t number);
+
+#endif
