@@ -7,7 +7,7 @@
 #include "base/status.h"
 #include "crypto/keys.h"
 
-/* SHA-256 (FIPS 180-4). */
+/* SHA-256 and SHA-512 (FIPS 180-4). */
 
 MUST_CHECK enum status hash_sha256(struct bytes bytes,
     struct sha256_digest *out);
@@ -16,7 +16,11 @@ MUST_CHECK enum status hash_sha256(struct bytes bytes,
 MUST_CHECK enum status hash_sha256_parts(const struct bytes *parts,
     size_t count, struct sha256_digest *out);
 
-/* For content that comes piece by piece. One thread at a time. */
+/* SHA-512 of several parts, joined. */
+MUST_CHECK enum status hash_sha512_parts(const struct bytes *parts,
+    size_t count, struct sha512_digest *out);
+
+/* SHA-256 of content that comes piece by piece. One thread at a time. */
 struct hash_stream;
 
 MUST_CHECK enum status hash_stream_new(struct hash_stream **out);

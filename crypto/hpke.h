@@ -46,7 +46,7 @@ struct hpke_context {
 	struct aead_iv base_iv;
 	struct kdf_prk exporter_secret;
 	uint64_t sequence;
-	uint16_t aead_id;
+	uint16_t suite;
 	bool is_sender;
 };
 

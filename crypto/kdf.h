@@ -27,7 +27,8 @@ MUST_CHECK enum status kdf_extract(struct bytes salt, struct bytes ikm,
 
 /*
  * HKDF-Expand into size bytes. STATUS_TOO_LARGE past KDF_OUTPUT_MAX or
- * KDF_INFO_MAX, STATUS_INVALID for a size of 0.
+ * KDF_INFO_MAX, STATUS_INVALID for a size of 0. If OpenSSL fails, out is
+ * zeroed.
  */
 MUST_CHECK enum status kdf_expand(const struct kdf_prk *prk,
     struct bytes info, uint8_t *out, size_t size);

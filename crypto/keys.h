@@ -21,6 +21,7 @@
 #define SHARED_SECRET_SIZE 32
 #define SYMMETRIC_KEY_SIZE 32
 #define SHA256_SIZE 32
+#define SHA512_SIZE 64
 
 /* Ed25519 (RFC 8032). */
 struct signing_public_key {
@@ -73,6 +74,10 @@ struct symmetric_key {
 
 struct sha256_digest {
 	uint8_t bytes[SHA256_SIZE];
+};
+
+struct sha512_digest {
+	uint8_t bytes[SHA512_SIZE];
 };
 
 /* New random keys. */

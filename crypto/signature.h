@@ -1,6 +1,8 @@
 #ifndef PEYK_CRYPTO_SIGNATURE_H
 #define PEYK_CRYPTO_SIGNATURE_H
 
+#include <stddef.h>
+
 #include "base/bytes.h"
 #include "base/status.h"
 #include "crypto/keys.h"
@@ -10,6 +12,9 @@
  * signed, so that a signature made for one purpose is worth nothing for
  * another; it is an ASCII string of docs/protocol.md, never NULL.
  */
+
+/* More than any message of the protocol; the content is copied once. */
+#define SIGNATURE_CONTENT_MAX ((size_t)16 << 20)
 
 /* STATUS_TOO_LARGE past SIGNATURE_CONTENT_MAX. */
 MUST_CHECK enum status signature_sign(const struct signing_secret_key *key,
@@ -22,8 +27,5 @@ MUST_CHECK enum status signature_sign(const struct signing_secret_key *key,
 MUST_CHECK enum status signature_verify(const struct signing_public_key *key,
     const char *label, struct bytes content,
     const struct signature *signature);
-
-/* More than any message of the protocol; the content is copied once. */
-#define SIGNATURE_CONTENT_MAX ((size_t)16 << 20)
 
 #endif
