@@ -272,6 +272,16 @@ hpke_sender_init(struct hpke_context *context,
 }
 
 enum status
+hpke_sender_init_with(struct hpke_context *context,
+    const struct encryption_public_key *recipient, struct bytes info,
+    const struct encryption_key_pair *ephemeral,
+    struct hpke_encapsulated_key *encapsulated)
+{
+	return suite_sender_init(SUITE_AES_256_GCM, context, recipient,
+	    ephemeral, info, encapsulated);
+}
+
+enum status
 hpke_receiver_init(struct hpke_context *context,
     const struct encryption_key_pair *recipient,
     const struct hpke_encapsulated_key *encapsulated, struct bytes info)

@@ -62,6 +62,12 @@ MUST_CHECK enum status hpke_sender_init(struct hpke_context *context,
     const struct encryption_public_key *recipient, struct bytes info,
     struct hpke_encapsulated_key *encapsulated);
 
+/* The same with a given ephemeral key: for test vectors only. */
+MUST_CHECK enum status hpke_sender_init_with(struct hpke_context *context,
+    const struct encryption_public_key *recipient, struct bytes info,
+    const struct encryption_key_pair *ephemeral,
+    struct hpke_encapsulated_key *encapsulated);
+
 /* SetupBaseR. Errors as above. */
 MUST_CHECK enum status hpke_receiver_init(struct hpke_context *context,
     const struct encryption_key_pair *recipient,
