@@ -1,0 +1,231 @@
+#!/usr/bin/python3
+"""What the server, its database, its logs and the wire know: no secret.
+
+R4, R7, R10, R12.
+"""
+
+import base64
+import pathlib
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
+                       / "support"))
+import harness  # noqa: E402
+import peyk_client as pc  # noqa: E402
+from harness import Device  # noqa: E402
+
+TEXT = "the treasure lies under پرتقال number 7"
+ANSWER = "aleyk, and the map is in the نارنگی"
+PASSWORD = "unusual-password-چنار-42"
+
+
+def spellings(secret):
+    """The forms in which bytes could stand in a file."""
+    out = [secret, secret.hex().encode(), secret.hex().upper().encode()]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        out.append(encode(secret).rstrip(b"="))
+    return out
+
+
+class Secrecy(harness.PeykTest):
+    """A conversation, and then a look everywhere."""
+
+    tls = False
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.proxy = harness.Proxy(cls.server.port, record=True)
+        cls.addClassCleanup(cls.proxy.close)
+        through = f"127.0.0.1:{cls.proxy.port}"
+        server = pc.Server(through, tls=False).connect()
+        cls.addClassCleanup(server.close)
+        cls.sara = pc.Account(server, "sara#secret", PASSWORD)
+        cls.hassan = pc.Account(server, "hassan#secret", PASSWORD)
+        for account in (cls.sara, cls.hassan):
+            account.sign_up()
+        cls.sara.send([(cls.hassan.name, TEXT)])
+        cls.left = cls.hassan.poll()
+        cls.hassan.send([(cls.sara.name, ANSWER)])
+        # Not acknowledged and not fetched: both lie in the database now.
+        assert [m.text for m in cls.left] == [TEXT]
+
+    def accounts(self):
+        return self.sara, self.hassan
+
+    def secrets(self):
+        """What nobody but its owner may have."""
+        yield "text", TEXT.encode()
+        yield "text", TEXT.encode()[:20]
+        yield "text", ANSWER.encode()
+        yield "password", PASSWORD.encode()
+        for account in self.accounts():
+            yield "password proof", pc.password_proof(
+                PASSWORD, account.server.identity_key, account.name)
+            yield "signing key", pc.raw_private(account.signing)
+            yield "encryption key", pc.raw_private(account.encryption)
+
+    def assert_nowhere(self, data, place):
+        for kind, secret in self.secrets():
+            for form in spellings(secret):
+                self.assertNotIn(form, data, f"the {kind} is in {place}")
+
+    def test_R12_R10_database(self):
+        """A whole dump, schema and data, and the files of the cluster."""
+        dump = subprocess.run(
+            ["pg_dump", "-h", str(self.server.pg.dir), "-U", "postgres",
+             self.server.database], capture_output=True, check=True).stdout
+        self.assertIn(b"hassan#secret", dump, "expected the names in it")
+        self.assert_nowhere(dump, "the database dump")
+        self.server.sql("CHECKPOINT")
+        for path in (self.server.pg.data / "base").rglob("*"):
+            if path.is_file():
+                self.assert_nowhere(path.read_bytes(), path)
+        for path in (self.server.pg.data / "pg_wal").iterdir():
+            if path.is_file():
+                self.assert_nowhere(path.read_bytes(), path)
+        self.assert_nowhere(self.server.pg.log.read_bytes(),
+                            "PostgreSQL's log")
+
+    def test_R12_server_files_and_log(self):
+        self.assert_nowhere(self.server.log.read_bytes(), "peykd's log")
+        for path in self.server.data.rglob("*"):
+            if path.is_file():
+                self.assert_nowhere(path.read_bytes(), path)
+
+    def test_log_has_no_names_keys_or_content(self):
+        """DESIGN: no name, key or content in any log."""
+        log = self.server.log.read_bytes()
+        for account in self.accounts():
+            self.assertNotIn(account.name.encode(), log)
+            for form in spellings(account.key):
+                self.assertNotIn(form, log)
+
+    def test_R10_password_hash_is_argon2id(self):
+        rows = self.server.sql("SELECT password_hash FROM accounts WHERE "
+                               "status = 1")
+        self.assertEqual(len(rows), 2)
+        for (phc,) in rows:
+            self.assertRegex(phc, r"^\$argon2id\$v=19\$m=\d+,t=\d+,p=1\$"
+                             r"[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$")
+            memory, passes = map(int, re.search(r"m=(\d+),t=(\d+)",
+                                                phc).groups())
+            self.assertGreaterEqual(memory, 19 * 1024)
+            self.assertGreaterEqual(passes, 2)
+        salts = {phc.split("$")[4] for (phc,) in rows}
+        self.assertEqual(len(salts), 2, "expected a salt for each account, "
+                         "though the password is the same")
+
+    def test_R10_hash_is_of_the_proof(self):
+        """The stored string verifies the proof, and only it."""
+        import argon2
+        phc = self.server.sql(
+            "SELECT password_hash FROM accounts WHERE signing_key = "
+            f"'\\x{self.sara.key.hex()}'")[0][0]
+        proof = pc.password_proof(PASSWORD, self.sara.server.identity_key,
+                                  self.sara.name)
+        hasher = argon2.PasswordHasher()
+        self.assertTrue(hasher.verify(phc, proof))
+        with self.assertRaises(argon2.exceptions.VerifyMismatchError):
+            hasher.verify(phc, PASSWORD.encode())
+
+    def test_R4_the_wire_tells_nothing(self):
+        """Without TLS: no sender key, name, number's content or text."""
+        wire = bytes(self.proxy.recorded)
+        self.assertIn(b"/peyk.v1.Messenger/", wire,
+                      "expected the recording to be of gRPC")
+        self.assertGreater(len(wire), 3000)
+        self.assert_nowhere(wire, "the recording of the wire")
+        for account in self.accounts():
+            self.assertNotIn(account.name.encode(), wire)
+            for key in (account.key, pc.raw_public(account.encryption)):
+                for form in spellings(key):
+                    self.assertNotIn(form, wire, "a user's public key")
+
+    def test_R4_same_request_never_looks_the_same(self):
+        content = self.sara.content(pc.SERVICE + "Send", b"x")
+        seals = {self.sara.seal(pc.SERVICE + "Send", content).envelope[12:]
+                 for _ in range(5)}
+        self.assertEqual(len(seals), 5)
+
+    def test_R7_private_files_of_the_server(self):
+        """init leaves files that their owner alone reads."""
+        import stat
+        for path in [self.server.data, *self.server.data.rglob("*")]:
+            mode = stat.S_IMODE(path.stat().st_mode)
+            if path.is_dir():
+                self.assertEqual(mode & 0o077, 0, f"{path} has {mode:o}")
+            elif b"PRIVATE" in path.read_bytes() or (
+                    "certificate" not in path.name):
+                self.assertEqual(mode & 0o077, 0, f"{path} has {mode:o}")
+
+    def test_sealing_keys_are_wrapped(self):
+        """The private sealing key does not stand in the database: what is
+        stored is longer than a key and differs from its public half."""
+        for public, wrapped in self.server.sql(
+                "SELECT encode(content, 'hex'), "
+                "encode(wrapped_private_key, 'hex') FROM sealing_keys"):
+            key = pc.messenger.SealingKey.FromString(bytes.fromhex(public))
+            data = bytes.fromhex(wrapped)
+            self.assertGreaterEqual(len(data), 32 + 16)
+            for i in range(len(data) - 31):
+                private = pc.X25519PrivateKey.from_private_bytes(
+                    data[i:i + 32])
+                self.assertNotEqual(pc.raw_public(private), key.key,
+                                    "the private sealing key in clear")
+
+
+class SecrecyOfPeyk(harness.PeykTest):
+    """The same for the real client, over TLS: its signup and its texts."""
+
+    def test_R7_R12_conversation(self):
+        device = Device(self.server, PASSWORD)
+        names = ("sara#peyk", "hassan#peyk")
+        for name in names:
+            device.signup(name)
+        device.send(*names, TEXT)
+        device.poll(names[1])
+        device.send(names[1], names[0], ANSWER)
+        dump = subprocess.run(
+            ["pg_dump", "-h", str(self.server.pg.dir), "-U", "postgres",
+             self.server.database], capture_output=True, check=True).stdout
+        for place, data in (("the dump", dump),
+                            ("the log", self.server.log.read_bytes())):
+            for secret in (TEXT, ANSWER, PASSWORD):
+                for form in spellings(secret.encode()):
+                    self.assertNotIn(form, data, place)
+            for name in names:
+                proof = pc.password_proof(
+                    PASSWORD, self.client().identity_key, name)
+                for form in spellings(proof):
+                    self.assertNotIn(form, data, place)
+        self.assertNotIn(names[0].encode(), self.server.log.read_bytes())
+
+    def test_no_secret_in_arguments_or_environment(self):
+        """What `ps` shows of a running peyk and peykd."""
+        device = Device(self.server, PASSWORD)
+        device.signup("shown#1")
+        following = device.start("poll", "--as", "shown#1", "--follow",
+                                 stdin=None)
+        device.send("shown#1", "shown#1", "ready")
+        following.wait_for("ready")
+        for pid in (following.process.pid, self.server.process.pid):
+            for name in ("cmdline", "environ"):
+                data = pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
+                self.assertNotIn(PASSWORD.encode(), data)
+        following.kill()
+
+    def test_server_has_no_code_to_open_messages(self):
+        """peykd is not linked with e2ee."""
+        symbols = subprocess.run(
+            ["nm", "-C", str(harness.program("peykd"))],
+            capture_output=True, text=True).stdout
+        self.assertIn("channel_request_open", symbols,
+                      "expected a program with symbols")
+        self.assertNotIn("e2ee_", symbols)
+
+
+if __name__ == "__main__":
+    harness.main()
