@@ -12,19 +12,21 @@
 /*
  * Where a server is (docs/protocol.md section 2): "host", "host:port",
  * "peyk://host:port", "peyk://host:port#FINGERPRINT". An IPv6 address stands
- * in brackets: "[::1]:8022". No I/O, nothing is looked up.
+ * in brackets, without a zone: "[::1]:8022". Names are ASCII. No I/O, nothing
+ * is looked up.
  */
 
 #define CHANNEL_PORT_DEFAULT 8022
 
-/* A DNS name has at most 253 characters, an IPv6 address with zone fewer. */
+/* A DNS name has at most 253 characters, an IPv6 address fewer. */
 #define CHANNEL_HOST_MAX 253
 
 /* Longest address that is looked at: scheme, host, port, fingerprint. */
 #define CHANNEL_ADDRESS_MAX 512
 
 struct channel_address {
-	char host[CHANNEL_HOST_MAX + 1]; /* lower case, no brackets */
+	char host[CHANNEL_HOST_MAX + 1]; /* lower case, no brackets;
+					    * IPv6 in its shortest form */
 	uint16_t port;                   /* never 0 */
 	bool is_ipv6;
 	bool has_fingerprint;

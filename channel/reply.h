@@ -38,7 +38,8 @@ struct channel_outcome {
 	const char *message;        /* for a person; never NULL once opened */
 	struct bytes body;          /* DONE: the serialized reply message */
 	uint64_t expected_sequence; /* REPLAY, GAP */
-	uint64_t retry_after_ms;    /* NOT_PROCESSED */
+	uint64_t retry_after_ms;    /* NOT_PROCESSED; opened: at most
+				     * WIRE_RETRY_AFTER_MAX_MS */
 };
 
 /* The parts of a SealedResponse. */

@@ -137,7 +137,8 @@ MUST_CHECK enum status channel_request_key_id(
  * STATUS_INVALID if it is no envelope; STATUS_FORGED for everything that
  * does not decrypt, parse, verify or belong here; STATUS_NOMEM,
  * STATUS_INTERNAL. The sender is not yet known to have an account, and the
- * number is not judged.
+ * number is not judged. The body may be somewhat larger than WIRE_BODY_MAX,
+ * so that the service can refuse it in a sealed reply.
  */
 MUST_CHECK enum status channel_request_open(
     const Peyk__V1__SealedRequest *envelope, const char *method,

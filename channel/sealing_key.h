@@ -36,6 +36,13 @@ MUST_CHECK enum status channel_key_id_import(struct bytes bytes,
 bool channel_key_id_equal(const struct channel_key_id *a,
     const struct channel_key_id *b);
 
+/* Bytes of a SealingKey: its id and key, two times, and their frames. */
+#define CHANNEL_SEALING_KEY_CONTENT_MAX ((size_t)96)
+
+/* Appends the serialized SealingKey, which is what is signed. */
+MUST_CHECK enum status channel_sealing_key_append(
+    const struct channel_sealing_key *key, struct buf *out);
+
 /*
  * Server: signs a key. The same fields always give the same signature, so
  * it can be stored beside them and checked again.

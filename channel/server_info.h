@@ -57,7 +57,8 @@ MUST_CHECK enum status channel_server_info_make(
  * certificate, before anything else is believed.
  *
  * Sealing keys that are malformed or not signed are left out, as are those
- * past WIRE_SEALING_KEYS_MAX; limits are lowered to ours. STATUS_INVALID if
+ * past WIRE_SEALING_KEYS_MAX; limits are lowered to
+ * ours, and are ours where none is told. STATUS_INVALID if
  * it is malformed; STATUS_FORGED if the signature is wrong; STATUS_TOO_LARGE
  * past WIRE_SERVER_INFO_MAX.
  */

@@ -85,6 +85,9 @@
 /* A first number is below it: no account ever runs out of numbers. */
 #define WIRE_FIRST_SEQUENCE_END ((uint64_t)1 << 48)
 
+/* ResponseContent.retry_after_ms: longer ones count as an hour. */
+#define WIRE_RETRY_AFTER_MAX_MS ((uint64_t)3600000)
+
 /* Highest number and counter: PostgreSQL's and SQLite's are signed. */
 #define WIRE_NUMBER_MAX ((uint64_t)INT64_MAX)
 

@@ -1,0 +1,103 @@
+#include "e2ee/safety_number.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypto/hash.h"
+
+#define LABEL "peyk/v1 safety number"
+
+/*
+ * As Signal: each guess at a key with a like number costs an attacker 5200
+ * hashes, some 12 bits more than the 30 digits.
+ */
+#define ITERATIONS 5200
+
+#define HALF_GROUPS 6
+#define GROUP_SIZE 5 /* bytes of hash, and digits */
+#define HALF_LENGTH (HALF_GROUPS * GROUP_SIZE + HALF_GROUPS - 1)
+
+_Static_assert(2 * HALF_LENGTH + 1 == E2EE_SAFETY_NUMBER_LENGTH,
+    "two halves and a space");
+
+static enum status
+iterate(const struct identity *identity, struct sha512_digest *out)
+{
+	struct sha512_digest hash;
+	struct bytes first[] = {
+		/* with the NULs that end them */
+		bytes_make(LABEL, sizeof(LABEL)),
+		bytes_make(identity->canonical_name,
+		    strlen(identity->canonical_name) + 1),
+		BYTES_OF(identity->signing_key.bytes),
+		BYTES_OF(identity->encryption_key.bytes),
+		BYTES_OF(identity->server_key.bytes),
+	};
+	struct bytes next[] = {
+		BYTES_OF(hash.bytes),
+		BYTES_OF(identity->signing_key.bytes),
+	};
+	unsigned int i;
+	enum status st;
+
+	st = hash_sha512_parts(first, sizeof(first) / sizeof(first[0]),
+	    &hash);
+	for (i = 0; st == STATUS_OK && i < ITERATIONS; i++)
+		st = hash_sha512_parts(next, 2, &hash);
+	if (st == STATUS_OK)
+		*out = hash;
+	return st;
+}
+
+static void
+write_group(const uint8_t bytes[GROUP_SIZE], char *out)
+{
+	uint64_t number = 0;
+	size_t i;
+
+	for (i = 0; i < GROUP_SIZE; i++)
+		number = number << 8 | bytes[i];
+	number %= 100000;
+	for (i = GROUP_SIZE; i > 0; i--) {
+		out[i - 1] = (char)('0' + number % 10);
+		number /= 10;
+	}
+}
+
+static enum status
+write_half(const struct identity *identity, char out[HALF_LENGTH + 1])
+{
+	struct sha512_digest hash;
+	char *at = out;
+	size_t i;
+	enum status st;
+
+	if ((st = iterate(identity, &hash)) != STATUS_OK)
+		return st;
+	for (i = 0; i < HALF_GROUPS; i++) {
+		if (i > 0)
+			*at++ = ' ';
+		write_group(hash.bytes + i * GROUP_SIZE, at);
+		at += GROUP_SIZE;
+	}
+	*at = '\0';
+	return STATUS_OK;
+}
+
+enum status
+e2ee_safety_number(const struct identity *a, const struct identity *b,
+    char out[E2EE_SAFETY_NUMBER_LENGTH + 1])
+{
+	char first[HALF_LENGTH + 1], second[HALF_LENGTH + 1];
+	bool is_ordered;
+	enum status st;
+
+	if ((st = write_half(a, first)) != STATUS_OK ||
+	    (st = write_half(b, second)) != STATUS_OK)
+		return st;
+	is_ordered = strcmp(first, second) <= 0;
+	(void)snprintf(out, E2EE_SAFETY_NUMBER_LENGTH + 1, "%s %s",
+	    is_ordered ? first : second, is_ordered ? second : first);
+	return STATUS_OK;
+}
