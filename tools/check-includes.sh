@@ -16,7 +16,7 @@ system=$(tr -d ' \t\n' <<<"$system")
 rules='
 base|base/|sodium|utf8proc
 crypto|base/ crypto/|openssl/ sodium
-wire|base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/
+wire|base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/ malloc
 channel|base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/
 e2ee|base/ crypto/ wire/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c|
 rpc|base/ rpc/ gen/(grpc|google)/|grpc/ protobuf-c/
