@@ -1,0 +1,356 @@
+#!/usr/bin/python3
+"""SIGKILL between any two steps, of the client and of the server (R15).
+
+Every crash_point("name") in the tree is tried in every operation; one that no
+operation reaches fails the test, because then it protects nothing.
+"""
+
+import pathlib
+import sys
+import threading
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
+                       / "support"))
+import harness  # noqa: E402
+import peyk_client as pc  # noqa: E402
+from harness import Device, Peykd  # noqa: E402
+
+KILLED = -9
+CLIENT_FOLDERS = ("client", "e2ee", "base", "crypto")
+SERVER_FOLDERS = ("server",)
+# Where a step is taken several times in an operation, die at a later one too.
+PASSES = ("", ":2")
+
+
+def built_with_crash_points():
+    """Whether the programs were built with -DPEYK_CRASH_POINTS=ON."""
+    name = b"PEYK_CRASH_POINT"
+    return name in harness.program("peyk").read_bytes() and (
+        name in harness.program("peykd").read_bytes())
+
+
+class CrashTest(harness.PeykTest):
+    @classmethod
+    def setUpClass(cls):
+        if not built_with_crash_points():
+            raise unittest.SkipTest(
+                "the programs are built without PEYK_CRASH_POINTS")
+        super().setUpClass()
+
+
+class Client(CrashTest):
+    """peyk dies; the next run finishes or never began."""
+
+    points = harness.crash_points(*CLIENT_FOLDERS)
+    reached = set()
+
+    def crash(self, device, point, *args, input=None):
+        """Runs peyk armed with a point; True if it died there."""
+        ran = device.peyk(*args, input=input, PEYK_CRASH_POINT=point)
+        if ran.code == KILLED:
+            self.reached.add(point.split(":")[0])
+            return True
+        ran.expect(0)
+        return False
+
+    def all_points(self):
+        for point in self.points:
+            for turn in PASSES:
+                yield point + turn
+
+    def poll_all(self, device, name):
+        """Everything that poll prints until nothing is left."""
+        out = []
+        while got := device.poll(name):
+            out += got
+        return out
+
+    def check_received(self, device, name, friend, printed, expected):
+        """Each text once and in order in the history, and printed at least
+        once; a message that was printed twice has one id."""
+        texts = [m["text"] for m in device.history(
+            name, friend, "--limit", "100000")]
+        self.assertEqual(texts, expected)
+        ids = {}
+        for message in printed:
+            ids.setdefault(message["id"], message["text"])
+        self.assertEqual(list(ids.values()), expected)
+
+    def test_1_sign_up(self):
+        for point in self.all_points():
+            with self.subTest(point):
+                device = Device(self.server)
+                name = harness.unique("crash")
+                if self.crash(device, point, "signup", name):
+                    again = device.peyk("signup", name)
+                    if again.code == 1:  # it had been finished
+                        self.assert_clear(again, name)
+                    else:
+                        again.expect(0)
+                device.send(name, name, "alive")
+                self.assertEqual(
+                    [m["text"] for m in self.poll_all(device, name)],
+                    ["alive"])
+
+    def test_2_send(self):
+        """Present at both ends or at none, once, and in order."""
+        sender, receiver = Device(self.server), Device(self.server)
+        one, two = harness.unique("from"), harness.unique("to")
+        sender.signup(one)
+        receiver.signup(two)
+        printed = []
+        for i, point in enumerate(self.all_points()):
+            with self.subTest(point):
+                self.crash(sender, point, "send", "--as", one, two,
+                           f"{i} crashed at {point}")
+                sender.send(one, two, f"{i} after it")
+                sent = [m["text"] for m in sender.history(
+                    one, two, "--limit", "100000")]
+                printed += self.poll_all(receiver, two)
+                self.assertEqual(
+                    [m["text"] for m in printed], sent,
+                    "expected the recipient to have what the sender has")
+                self.assertEqual(len(sent), len(set(sent)))
+                self.assertEqual(sent[-1], f"{i} after it")
+        self.check_received(receiver, two, one, printed, sent)
+
+    def test_3_bulk_send(self):
+        """Lines of several requests: what arrives is a prefix of them."""
+        sender, receiver = Device(self.server), Device(self.server)
+        one, two = harness.unique("from"), harness.unique("to")
+        sender.signup(one)
+        receiver.signup(two)
+        printed, expected = [], []
+        for i, point in enumerate(self.all_points()):
+            with self.subTest(point):
+                lines = [f"{i} line {k}" for k in range(300)]
+                crashed = self.crash(sender, point, "send", "--as", one, two,
+                                     input="\n".join(lines) + "\n")
+                sender.send(one, two, f"{i} end")
+                new = self.poll_all(receiver, two)
+                texts = [m["text"] for m in new]
+                self.assertEqual(texts.pop(), f"{i} end")
+                self.assertEqual(texts, lines[:len(texts)])
+                if not crashed:
+                    self.assertEqual(texts, lines)
+                printed += new
+                expected += texts + [f"{i} end"]
+        self.check_received(receiver, two, one, printed, expected)
+        sent = [m["text"] for m in sender.history(one, two, "--limit",
+                                                  "100000")]
+        self.assertEqual(sent, expected)
+
+    def test_4_poll(self):
+        device, friend = Device(self.server), self.account()
+        name = harness.unique("poll")
+        device.signup(name)
+        printed, expected = [], []
+        for i, point in enumerate(self.all_points()):
+            with self.subTest(point):
+                texts = [f"{i} a", f"{i} b", f"{i} c"]
+                friend.send([(name, text) for text in texts])
+                expected += texts
+                ran = device.peyk("--json", "poll", "--as", name,
+                                  PEYK_CRASH_POINT=point)
+                if ran.code == KILLED:
+                    self.reached.add(point.split(":")[0])
+                else:
+                    ran.expect(0)
+                printed += ran.objects
+                printed += self.poll_all(device, name)
+                self.check_received(device, name, friend.name, printed,
+                                    expected)
+
+    def test_5_read_only_commands(self):
+        """Commands that only look: armed too, they change nothing."""
+        device, friend = Device(self.server), self.account()
+        name = harness.unique("look")
+        device.signup(name)
+        device.send(name, friend.name, "hi")
+        for point in self.points:
+            with self.subTest(point):
+                for args in (["verify", "--as", name, friend.name],
+                             ["contacts", "--as", name],
+                             ["history", "--as", name]):
+                    self.crash(device, point, *args)
+        self.assertEqual([m["text"] for m in device.history(name)], ["hi"])
+        device.send(name, friend.name, "still")
+        self.assertEqual([m.text for m in friend.drain()], ["hi", "still"])
+
+    def test_6_chat(self):
+        for point in self.points:
+            with self.subTest(point):
+                device = Device(self.server)
+                one, two = harness.unique("chat"), harness.unique("chat")
+                for name in (one, two):
+                    device.signup(name)
+                device.send(two, one, "waiting")
+                self.crash(device, point, "chat", one, two, input="hello\n")
+                device.peyk("chat", one, two, input="again\n").expect(0)
+                texts = [m["text"] for m in self.poll_all(device, two)]
+                self.assertIn(texts, (["hello", "again"], ["again"]))
+                self.assertEqual(
+                    sorted(m["text"] for m in device.history(one, two)),
+                    sorted(["waiting", *texts]))
+
+    def test_7_every_point_was_reached(self):
+        missed = sorted(set(self.points) - self.reached)
+        self.assertTrue(self.points, "expected crash points in the client")
+        self.assertEqual(missed, [], "expected every crash point of the "
+                         "client to be reached by some operation")
+
+
+class Server(CrashTest):
+    """peykd dies; it is started again; clients notice nothing but time."""
+
+    points = harness.crash_points(*SERVER_FOLDERS)
+    reached = set()
+
+    def under(self, point, operation):
+        """Runs an operation against a server armed with a point; the server
+        is started again, unarmed, if it dies. The operation's result."""
+        server = self.server
+        server.stop()
+        server.start(wait=False, PEYK_CRASH_POINT=point)
+        outcome = {}
+
+        def work():
+            try:
+                outcome["result"] = operation()
+            except BaseException as error:  # told by the main thread
+                outcome["error"] = error
+        thread = threading.Thread(target=work)
+        thread.start()
+        harness.poll_until(
+            lambda: not thread.is_alive() or not server.is_running(),
+            "the operation or the server to end", 90)
+        if not server.is_running():
+            code = server.process.returncode
+            server.process = None
+            self.assertEqual(code, KILLED, server.read_log()[-3000:])
+            self.reached.add(point.split(":")[0])
+            server.start()
+        thread.join(120)
+        self.assertFalse(thread.is_alive(), "expected the client to finish "
+                         "after the restart")
+        if "error" in outcome:
+            raise outcome["error"]
+        if "Address" not in server.read_log() and server.address is None:
+            server.wait_ready()
+        return outcome.get("result")
+
+    def each_point(self):
+        for point in self.points:
+            for turn in PASSES:
+                yield point + turn
+
+    def test_1_sign_up(self):
+        client = self.client()
+        for point in self.each_point():
+            with self.subTest(point):
+                account = pc.Account(client, harness.unique("up"))
+                self.under(point, account.sign_up)
+                self.assertEqual(account.get_key(account.name).signing_key,
+                                 account.key)
+
+    def test_2_send_and_poll(self):
+        sara, hassan = self.account(), self.account()
+        sara.get_key(hassan.name)
+        got, expected = [], []
+        for i, point in enumerate(self.each_point()):
+            with self.subTest(point):
+                texts = [f"{point} {k}" for k in range(3)]
+                self.under(point, lambda: sara.send(
+                    [(hassan.name, text) for text in texts]))
+                expected += texts
+                got += self.under(point, hassan.poll)
+                got += hassan.drain()
+                self.assertEqual([m.text for m in got], expected)
+                self.assertFalse(any(m.missing for m in got))
+
+    def test_3_look_up(self):
+        sara = self.account()
+        for point in self.each_point():
+            with self.subTest(point):
+                self.assertEqual(
+                    self.under(point, lambda: sara.get_keys(
+                        [sara.name, "nobody"]))[1], None)
+
+    def test_4_parked_poll_that_is_woken(self):
+        sara, hassan = self.account(), self.account()
+        sara.get_key(hassan.name)
+        for point in self.each_point():
+            with self.subTest(point):
+                def talk():
+                    waiting = threading.Thread(
+                        target=lambda: hassan_got.extend(
+                            hassan.poll(wait_ms=20000)))
+                    waiting.start()
+                    sara.send([(hassan.name, point)])
+                    waiting.join()
+                hassan_got = []
+                self.under(point, talk)
+                hassan_got += hassan.drain()
+                self.assertEqual([m.text for m in hassan_got], [point])
+
+    def test_5_with_peyk(self):
+        """The real client rides out the server's death by itself."""
+        device = self.device("rides#1", "rides#2")
+        got, expected = [], []
+        for point in self.points:
+            with self.subTest(point):
+                self.under(point, lambda: device.send(
+                    "rides#1", "rides#2", input=f"{point} a\n{point} b\n"))
+                expected += [f"{point} a", f"{point} b"]
+                got += self.under(point, lambda: device.poll("rides#2"))
+                while new := device.poll("rides#2"):
+                    got += new
+                self.assertEqual([m["text"] for m in got], expected)
+
+    def test_6_refused_sign_up(self):
+        client = self.client()
+        taken = self.account()
+        for point in self.each_point():
+            with self.subTest(point):
+                account = pc.Account(client, taken.name)
+                with self.assertRaises(pc.Refused) as caught:
+                    self.under(point, account.sign_up)
+                self.assertEqual(caught.exception.reply.code, 6)
+
+    def test_7_init_and_migrate(self):
+        """Set-up cut short is finished by running it again."""
+        for point in self.points:
+            with self.subTest(point):
+                server = Peykd()
+                for verb in ("init", "migrate up"):
+                    ran = server.command(
+                        verb, env=harness.environment(
+                            PEYK_CRASH_POINT=point))
+                    if ran.code == KILLED:
+                        self.reached.add(point)
+                    else:
+                        ran.expect(0)
+                    server.command(verb).expect(0)
+                server.start(wait=False, PEYK_CRASH_POINT=point)
+                harness.poll_until(
+                    lambda: not server.is_running()
+                    or "peyk://" in server.read_log(),
+                    "the server to listen or to die")
+                if not server.is_running():
+                    server.process = None
+                    self.reached.add(point)
+                    server.start()
+                server.wait_ready()
+                pc.Server(server.address).connect().close()
+                server.kill()
+
+    def test_8_every_point_was_reached(self):
+        missed = sorted(set(self.points) - self.reached)
+        self.assertTrue(self.points, "expected crash points in the server")
+        self.assertEqual(missed, [], "expected every crash point of the "
+                         "server to be reached by some operation")
+
+
+if __name__ == "__main__":
+    harness.main()
