@@ -343,8 +343,8 @@ class Hostile(harness.PeykTest):
         self.assert_still_works()
 
     def test_R3_skipped_numbers(self):
-        for ahead in (1, 2, 1000, (1 << 62), (1 << 63),
-                      (1 << 64) - 1 - self.sara.sequence):
+        for ahead in (1, 2, 1000, (1 << 62),
+                      (1 << 63) - 1 - self.sara.sequence):
             reply = self.ask(SEND, self.send_content(
                 sequence=self.sara.sequence + ahead))
             self.assertEqual(
@@ -352,6 +352,16 @@ class Hostile(harness.PeykTest):
                 (payload.DISPOSITION_GAP, CODE.OUT_OF_RANGE.value[0],
                  self.sara.sequence), f"{ahead} ahead")
             self.assertTrue(reply.message)
+        self.assert_unchanged()
+        self.assert_still_works()
+
+    def test_R3_numbers_that_are_none(self):
+        """From 2^63 on a number is malformed, like the rest of it."""
+        for number in ((1 << 63), (1 << 64) - 1):
+            exchange = self.sara.seal(SEND, self.send_content(
+                sequence=number))
+            self.assert_bare(SEND, exchange.envelope, *UNAUTHENTICATED,
+                             why=f"number {number}")
         self.assert_unchanged()
         self.assert_still_works()
 
