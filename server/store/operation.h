@@ -69,7 +69,8 @@ struct store_operation {
 
 	/* The store's own. */
 	struct store_operation *next;
-	void *memory; /* of the results, in one piece */
+	void *memory;       /* of the results, in one piece */
+	size_t input_bytes;
 	bool is_deferred;
 };
 
@@ -83,6 +84,8 @@ struct store_number {
 
 /* What became of the number. */
 enum store_claim {
+	/* Nothing was done; judge by last_sequence and last_hash. */
+	STORE_CLAIM_NONE,
 	/* It was the next one, and is used now. */
 	STORE_CLAIM_CLAIMED,
 	/*
@@ -92,8 +95,6 @@ enum store_claim {
 	 * are made afresh.
 	 */
 	STORE_CLAIM_REPEATED,
-	/* Neither. Nothing was done; judge by last_sequence and last_hash. */
-	STORE_CLAIM_NONE,
 	/*
 	 * The account is gone or not active, or its key is another one by now.
 	 * Nothing was done.

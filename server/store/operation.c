@@ -1,0 +1,50 @@
+#include "server/store/operation.h"
+
+#include <stdlib.h>
+
+#include <libpq-fe.h>
+
+#include "server/store/inbox.h"
+
+static void
+clear_poll(struct store_poll *poll)
+{
+	poll->messages = NULL;
+	poll->message_count = 0;
+}
+
+static void
+clear_lookup(struct store_lookup *lookup)
+{
+	for (size_t i = 0; i < lookup->name_count; i++) {
+		lookup->names[i].is_found = false;
+		lookup->names[i].identity = bytes_empty();
+	}
+}
+
+void
+store_operation_clear(struct store_operation *operation)
+{
+	if (operation->memory == NULL)
+		return;
+	switch (operation->kind) {
+	case STORE_KIND_POLL:
+	case STORE_KIND_FETCH:
+		clear_poll((struct store_poll *)operation);
+		inbox_free(operation->memory);
+		break;
+	case STORE_KIND_LOOKUP:
+		clear_lookup((struct store_lookup *)operation);
+		free(operation->memory);
+		break;
+	case STORE_KIND_ACCOUNT:
+		((struct store_account *)operation)->username = NULL;
+		free(operation->memory);
+		break;
+	case STORE_KIND_SIGN_UP:
+	case STORE_KIND_SEND:
+	case STORE_KIND_REFUSE:
+		break;
+	}
+	operation->memory = NULL;
+}

@@ -1,0 +1,133 @@
+#include "server/store/statement.h"
+
+/*
+ * Everything is found by primary keys. Sequential and bitmap scans would lock
+ * rows in the order of the disk, and a plan made while the tables were empty
+ * would stay in use when they are not. Generic plans save planning, and fail
+ * on Citus. A batch that stops half-way must not hold its locks for long.
+ */
+const char *const statement_settings =
+    "SET client_min_messages = warning;"
+    "SET enable_seqscan = off;"
+    "SET enable_bitmapscan = off;"
+    "SET jit = off;"
+    "SET idle_in_transaction_session_timeout = '10s';"
+    "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)"
+    " WHERE NOT EXISTS"
+    " (SELECT FROM pg_extension WHERE extname = 'citus');"
+    "SELECT set_config('synchronous_commit', 'on', false)"
+    " WHERE current_setting('synchronous_commit') = 'off'";
+
+static const struct statement_text texts[STATEMENT_COUNT] = {
+	[STATEMENT_BEGIN] = { "begin",
+		"BEGIN ISOLATION LEVEL READ COMMITTED", "" },
+	[STATEMENT_COMMIT] = { "commit", "COMMIT", "" },
+	[STATEMENT_ROLLBACK] = { "rollback", "ROLLBACK", "" },
+	/*
+	 * A statement_timeout that strikes while COMMIT waits for the standby
+	 * makes it report success with a mere warning.
+	 */
+	[STATEMENT_WAIT] = { "wait", "SET LOCAL statement_timeout = 0", "" },
+	/*
+	 * A transaction that only repeats a stored result writes nothing, so
+	 * its COMMIT would not wait for the standby; yet what it read may be
+	 * missing there (the primary crashed before the standby had it).
+	 */
+	[STATEMENT_CONFIRM] = { "confirm",
+		"SELECT pg_logical_emit_message(true, 'peyk', '')", "" },
+
+	[STATEMENT_FIND_KEYS] = { "find_keys",
+		"SELECT signing_key, account_id, state FROM signing_keys"
+		" WHERE signing_key = ANY($1::bytea[])", "B" },
+	[STATEMENT_FIND_NAMES] = { "find_names",
+		"SELECT username, identity FROM usernames"
+		" WHERE username = ANY($1::text[])", "T" },
+	[STATEMENT_READ_ACCOUNTS] = { "read_accounts",
+		"SELECT id, status, signing_key, encryption_key, username,"
+		" last_seq, last_request_hash, last_code, last_message,"
+		" last_result, last_message_id"
+		" FROM accounts WHERE id = ANY($1::bigint[])", "Q" },
+	[STATEMENT_CLAIM] = { "claim",
+		"UPDATE accounts a SET last_seq = u.seq,"
+		" last_request_hash = u.hash, last_code = u.code,"
+		" last_message = u.message, last_result = u.result,"
+		" last_message_id = coalesce(u.message_id, a.last_message_id)"
+		" FROM unnest($1::bigint[], $2::bytea[], $3::bigint[],"
+		" $4::bytea[], $5::integer[], $6::text[], $7::bytea[],"
+		" $8::uuid[]) AS u(id, signing_key, seq, hash, code, message,"
+		" result, message_id)"
+		" WHERE a.id = ANY($1) AND a.id = u.id"
+		" AND a.signing_key = u.signing_key AND a.status = 1"
+		" AND a.last_seq = u.seq - 1"
+		" RETURNING a.id", "QBQBITBU" },
+
+	[STATEMENT_INSERT_NAMES] = { "insert_names",
+		"INSERT INTO usernames(username, account_id, identity)"
+		" SELECT u.username, u.account_id, u.identity"
+		" FROM unnest($1::text[], $2::bigint[], $3::bytea[])"
+		" AS u(username, account_id, identity)"
+		" ON CONFLICT (username) DO NOTHING RETURNING account_id",
+		"TQB" },
+	[STATEMENT_INSERT_KEYS] = { "insert_keys",
+		"INSERT INTO signing_keys(signing_key, account_id, state)"
+		" SELECT u.signing_key, u.account_id, 1"
+		" FROM unnest($1::bytea[], $2::bigint[])"
+		" AS u(signing_key, account_id)"
+		" ON CONFLICT (signing_key) DO NOTHING RETURNING account_id",
+		"BQ" },
+	[STATEMENT_INSERT_ACCOUNTS] = { "insert_accounts",
+		"INSERT INTO accounts(id, username, status, signing_key,"
+		" encryption_key, password_hash, first_seq, last_seq,"
+		" last_request_hash, last_code, last_message, last_result)"
+		" SELECT u.id, u.username, u.status, u.signing_key,"
+		" u.encryption_key, u.password_hash, u.seq, u.seq, u.hash,"
+		" u.code, u.message, ''"
+		" FROM unnest($1::bigint[], $2::text[], $3::integer[],"
+		" $4::bytea[], $5::bytea[], $6::text[], $7::bigint[],"
+		" $8::bytea[], $9::integer[], $10::text[])"
+		" AS u(id, username, status, signing_key, encryption_key,"
+		" password_hash, seq, hash, code, message)", "QTIBBTQBIT" },
+	[STATEMENT_DELETE_NAMES] = { "delete_names",
+		"DELETE FROM usernames n USING"
+		" unnest($1::text[], $2::bigint[]) AS u(username, account_id)"
+		" WHERE n.username = ANY($1) AND n.username = u.username"
+		" AND n.account_id = u.account_id", "TQ" },
+	[STATEMENT_SPEND_KEYS] = { "spend_keys",
+		"UPDATE signing_keys SET state = 3"
+		" WHERE signing_key = ANY($1::bytea[])", "B" },
+
+	[STATEMENT_DELIVER] = { "deliver",
+		"INSERT INTO messages(recipient_id, id, sender_id, body)"
+		" SELECT u.recipient_id, u.id, u.sender_id, u.body"
+		" FROM unnest($1::bigint[], $2::uuid[], $3::bigint[],"
+		" $4::bytea[]) AS u(recipient_id, id, sender_id, body)",
+		"QUQB" },
+	/* By id, never “all up to”: a lower id can be committed later. */
+	[STATEMENT_ACKNOWLEDGE] = { "acknowledge",
+		"DELETE FROM messages m USING"
+		" unnest($1::bigint[], $2::uuid[]) AS u(recipient_id, id)"
+		" WHERE m.recipient_id = ANY($1)"
+		" AND m.recipient_id = u.recipient_id AND m.id = u.id", "QU" },
+	/*
+	 * One row more than wanted is looked at, to know whether there is more.
+	 * octet_length() reads a size without fetching the value.
+	 */
+	[STATEMENT_FETCH] = { "fetch",
+		"SELECT id, body, created_at, total FROM ("
+		"SELECT id, body, created_at, row_number() OVER w AS n,"
+		" sum(octet_length(body)) OVER w AS size,"
+		" count(*) OVER () AS total FROM ("
+		"SELECT id, body, created_at FROM messages"
+		" WHERE recipient_id = $1::bigint ORDER BY id"
+		" LIMIT $2::bigint + 1) AS oldest"
+		" WINDOW w AS (ORDER BY id ROWS UNBOUNDED PRECEDING)"
+		") AS summed"
+		" WHERE n = 1 OR (n <= $2 AND size <= $3::bigint)"
+		" ORDER BY id", "qqq" },
+};
+
+const struct statement_text *
+statement_text(enum statement statement)
+{
+	return &texts[statement];
+}
