@@ -1,0 +1,222 @@
+#include "rpc/client_channel.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <grpc/grpc_security.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/string_util.h>
+
+#include "rpc/core.h"
+
+#define DEFAULT_KEEPALIVE_MS 30000
+#define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000
+#define DEFAULT_MAX_BACKOFF_MS 5000
+#define FIRST_BACKOFF_MS 200
+
+/* Status details ride in the trailers: room for a few KiB in base64. */
+#define MAX_METADATA_BYTES (32 * 1024)
+
+#define MAX_ARGS 12
+
+struct rpc_channel {
+	grpc_channel *core;
+};
+
+/* Lives as long as gRPC needs it, which is longer than the channel. */
+struct verifier {
+	grpc_tls_certificate_verifier_external external;
+	bool (*verify)(void *arg, const char *certificate);
+	void *arg;
+};
+
+static int
+verifier_verify(void *user_data,
+    grpc_tls_custom_verification_check_request *request,
+    grpc_tls_on_custom_verification_check_done_cb callback, void *callback_arg,
+    grpc_status_code *status, char **details)
+{
+	struct verifier *verifier = user_data;
+	const char *certificate = request->peer_info.peer_cert;
+
+	(void)callback;
+	(void)callback_arg;
+	if (certificate != NULL &&
+	    verifier->verify(verifier->arg, certificate)) {
+		*status = GRPC_STATUS_OK;
+	} else {
+		*status = GRPC_STATUS_UNAUTHENTICATED;
+		*details = gpr_strdup("the server's certificate was refused");
+	}
+	return 1; /* decided at once */
+}
+
+/* Nothing is ever under way: verifier_verify() decides at once. */
+static void
+verifier_cancel(
+    void *user_data, grpc_tls_custom_verification_check_request *request)
+{
+	(void)user_data;
+	(void)request;
+}
+
+static void
+verifier_destruct(void *user_data)
+{
+	free(user_data);
+}
+
+/* TLS where the application's check is the only one. */
+static enum status
+create_verified(
+    const struct rpc_channel_tls *tls, grpc_channel_credentials **credentials)
+{
+	grpc_tls_credentials_options *options;
+	grpc_tls_certificate_verifier *verifier;
+	struct verifier *own = calloc(1, sizeof(*own));
+
+	if (own == NULL)
+		return STATUS_NOMEM;
+	own->verify = tls->verify;
+	own->arg = tls->verify_arg;
+	own->external.user_data = own;
+	own->external.verify = verifier_verify;
+	own->external.cancel = verifier_cancel;
+	own->external.destruct = verifier_destruct;
+	verifier =
+	    grpc_tls_certificate_verifier_external_create(&own->external);
+	options = grpc_tls_credentials_options_create();
+	grpc_tls_credentials_options_set_certificate_verifier(
+	    options, verifier);
+	grpc_tls_certificate_verifier_release(verifier);
+	grpc_tls_credentials_options_set_verify_server_cert(options, 0);
+	grpc_tls_credentials_options_set_check_call_host(options, 0);
+	*credentials = grpc_tls_credentials_create(options);
+	return *credentials != NULL ? STATUS_OK : STATUS_INVALID;
+}
+
+static enum status
+create_credentials(
+    const struct rpc_channel_tls *tls, grpc_channel_credentials **credentials)
+{
+	if (tls == NULL)
+		*credentials = grpc_insecure_credentials_create();
+	else if (tls->verify != NULL)
+		return create_verified(tls, credentials);
+	else
+		*credentials = grpc_ssl_credentials_create_ex(
+		    tls->roots, NULL, NULL, NULL);
+	return *credentials != NULL ? STATUS_OK : STATUS_INVALID;
+}
+
+static void
+add_arg(grpc_arg *args, size_t *count, const char *key, size_t value)
+{
+	assert(*count < MAX_ARGS);
+	args[*count].type = GRPC_ARG_INTEGER;
+	args[*count].key = (char *)(uintptr_t)key;
+	args[*count].value.integer = value < INT_MAX ? (int)value : INT_MAX;
+	(*count)++;
+}
+
+static size_t
+positive_or(int value, size_t otherwise)
+{
+	return value > 0 ? (size_t)value : otherwise;
+}
+
+static grpc_channel *
+create_core(const char *target, const struct rpc_channel_options *options,
+    grpc_channel_credentials *credentials)
+{
+	grpc_arg args[MAX_ARGS];
+	grpc_channel_args list = {.num_args = 0, .args = args};
+	size_t *count = &list.num_args;
+
+	add_arg(args, count, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
+	    !options->share_connection);
+	add_arg(args, count, GRPC_ARG_ENABLE_HTTP_PROXY, options->use_proxy);
+	add_arg(args, count, GRPC_ARG_ENABLE_RETRIES, 0);
+	add_arg(args, count, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+	add_arg(args, count, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+	    options->max_message_bytes != 0 ? options->max_message_bytes
+					    : RPC_MAX_MESSAGE_BYTES);
+	add_arg(args, count, GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES);
+	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIME_MS,
+	    positive_or(options->keepalive_ms, DEFAULT_KEEPALIVE_MS));
+	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+	    positive_or(
+		options->keepalive_timeout_ms, DEFAULT_KEEPALIVE_TIMEOUT_MS));
+	/* A call that waits at the server sends no data between pings. */
+	add_arg(args, count, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+	add_arg(args, count, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+	    FIRST_BACKOFF_MS);
+	add_arg(args, count, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+	    positive_or(options->max_backoff_ms, DEFAULT_MAX_BACKOFF_MS));
+	if (options->tls != NULL && options->tls->server_name != NULL) {
+		assert(*count < MAX_ARGS);
+		args[*count].type = GRPC_ARG_STRING;
+		args[*count].key =
+		    (char *)(uintptr_t)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG;
+		args[*count].value.string =
+		    (char *)(uintptr_t)options->tls->server_name;
+		(*count)++;
+	}
+	return grpc_channel_create(target, credentials, &list);
+}
+
+enum status
+rpc_channel_new(const char *target, const struct rpc_channel_options *options,
+    struct rpc_channel **out)
+{
+	static const struct rpc_channel_options defaults;
+	grpc_channel_credentials *credentials = NULL;
+	struct rpc_channel *channel;
+	enum status st;
+
+	if (options == NULL)
+		options = &defaults;
+	if ((channel = calloc(1, sizeof(*channel))) == NULL)
+		return STATUS_NOMEM;
+	rpc_core_start();
+	st = create_credentials(options->tls, &credentials);
+	if (st != STATUS_OK)
+		goto out;
+	channel->core = create_core(target, options, credentials);
+	grpc_channel_credentials_release(credentials);
+	if (channel->core == NULL) {
+		st = STATUS_INVALID;
+		goto out;
+	}
+	*out = channel;
+	channel = NULL;
+out:
+	rpc_channel_free(channel);
+	return st;
+}
+
+void
+rpc_channel_free(struct rpc_channel *channel)
+{
+	if (channel == NULL)
+		return;
+	if (channel->core != NULL)
+		grpc_channel_destroy(channel->core);
+	free(channel);
+	rpc_core_stop();
+}
+
+void
+rpc_channel_reset_backoff(struct rpc_channel *channel)
+{
+	grpc_channel_reset_connect_backoff(channel->core);
+}
+
+grpc_channel *
+rpc_channel_core(const struct rpc_channel *channel)
+{
+	return channel->core;
+}

@@ -1,0 +1,157 @@
+#include "rpc/core.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/support/log.h>
+
+static void (*_Atomic log_function)(int level, const char *text);
+
+static void
+on_log(gpr_log_func_args *args)
+{
+	void (*log)(int level, const char *text) = atomic_load(&log_function);
+
+	if (log != NULL)
+		log((int)args->severity, args->message);
+}
+
+/* Whoever asks gRPC itself to talk gets gRPC's own way of talking. */
+static void
+take_over_log(void)
+{
+	if (atomic_load(&log_function) != NULL ||
+	    (getenv("GRPC_VERBOSITY") == NULL && getenv("GRPC_TRACE") == NULL))
+		gpr_set_log_function(on_log);
+}
+
+void
+rpc_log_set(void (*log)(int level, const char *text))
+{
+	atomic_store(&log_function, log);
+}
+
+void
+rpc_core_start(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, take_over_log);
+	grpc_init();
+}
+
+void
+rpc_core_stop(void)
+{
+	grpc_shutdown();
+}
+
+struct bytes
+rpc_slice_bytes(const grpc_slice *slice)
+{
+	return bytes_make(
+	    GRPC_SLICE_START_PTR(*slice), GRPC_SLICE_LENGTH(*slice));
+}
+
+/* Takes the slice over. */
+static grpc_byte_buffer *
+buffer_from_slice(grpc_slice slice)
+{
+	grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
+
+	grpc_slice_unref(slice);
+	return buffer;
+}
+
+grpc_byte_buffer *
+rpc_buffer_from_bytes(struct bytes bytes)
+{
+	grpc_slice slice = grpc_slice_malloc(bytes.size);
+
+	if (bytes.size > 0)
+		memcpy(GRPC_SLICE_START_PTR(slice), bytes.data, bytes.size);
+	return buffer_from_slice(slice);
+}
+
+grpc_byte_buffer *
+rpc_buffer_from_message(const ProtobufCMessage *message)
+{
+	grpc_slice slice =
+	    grpc_slice_malloc(protobuf_c_message_get_packed_size(message));
+
+	protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(slice));
+	return buffer_from_slice(slice);
+}
+
+bool
+rpc_buffer_to_slice(grpc_byte_buffer *buffer, grpc_slice *slice)
+{
+	grpc_byte_buffer_reader reader;
+	grpc_slice first;
+
+	if (!grpc_byte_buffer_reader_init(&reader, buffer))
+		return false;
+	if (!grpc_byte_buffer_reader_next(&reader, &first)) {
+		*slice = grpc_empty_slice();
+	} else if (GRPC_SLICE_LENGTH(first) ==
+		   grpc_byte_buffer_length(buffer)) {
+		*slice = first;
+	} else {
+		grpc_slice_unref(first);
+		grpc_byte_buffer_reader_destroy(&reader);
+		if (!grpc_byte_buffer_reader_init(&reader, buffer))
+			return false;
+		*slice = grpc_byte_buffer_reader_readall(&reader);
+	}
+	grpc_byte_buffer_reader_destroy(&reader);
+	return true;
+}
+
+bool
+rpc_metadata_find(
+    const grpc_metadata_array *array, const char *key, struct bytes *value)
+{
+	for (size_t i = array->count; i > 0; i--) {
+		const grpc_metadata *entry = &array->metadata[i - 1];
+
+		if (grpc_slice_str_cmp(entry->key, key) == 0) {
+			*value = rpc_slice_bytes(&entry->value);
+			return true;
+		}
+	}
+	return false;
+}
+
+enum status
+rpc_metadata_list_add(
+    struct rpc_metadata_list *list, const char *key, struct bytes value)
+{
+	grpc_metadata *grown;
+
+	if (!rpc_metadata_is_legal(key, value))
+		return STATUS_INVALID;
+	grown = reallocarray(list->entries, list->count + 1, sizeof(*grown));
+	if (grown == NULL)
+		return STATUS_NOMEM;
+	list->entries = grown;
+	memset(&grown[list->count], 0, sizeof(*grown));
+	grown[list->count].key = grpc_slice_from_copied_string(key);
+	grown[list->count].value =
+	    grpc_slice_from_copied_buffer((const char *)value.data, value.size);
+	list->count++;
+	return STATUS_OK;
+}
+
+void
+rpc_metadata_list_clear(struct rpc_metadata_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		grpc_slice_unref(list->entries[i].key);
+		grpc_slice_unref(list->entries[i].value);
+	}
+	free(list->entries);
+	memset(list, 0, sizeof(*list));
+}

@@ -1,0 +1,67 @@
+#ifndef RPC_CORE_H
+#define RPC_CORE_H
+
+/*
+ * What the files of this folder share: gRPC's own types, which no header for
+ * others mentions.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
+#include <grpc/slice.h>
+#include <protobuf-c/protobuf-c.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "rpc/client_channel.h"
+#include "rpc/loop.h"
+#include "rpc/metadata.h"
+
+/* Default for messages, both directions. */
+#define RPC_MAX_MESSAGE_BYTES (4u << 20)
+
+/* Carries the serialized google.rpc.Status. */
+#define RPC_DETAILS_KEY "grpc-status-details-bin"
+
+/* gRPC counts: each start is ended by one stop. Any thread. */
+void rpc_core_start(void);
+void rpc_core_stop(void);
+
+grpc_completion_queue *rpc_loop_queue(struct rpc_loop *loop);
+bool rpc_loop_is_interrupted(const struct rpc_loop *loop);
+/* One step that no interrupt ends. False once the loop is closed. */
+bool rpc_loop_finish_step(struct rpc_loop *loop);
+grpc_channel *rpc_channel_core(const struct rpc_channel *channel);
+
+/* Borrowed from the slice, which must not move meanwhile. */
+struct bytes rpc_slice_bytes(const grpc_slice *slice);
+
+/* A message to send; destroy it once the batch has started. */
+grpc_byte_buffer *rpc_buffer_from_bytes(struct bytes bytes);
+grpc_byte_buffer *rpc_buffer_from_message(const ProtobufCMessage *message);
+
+/*
+ * The content of a received message in one piece, without a copy where it
+ * came in one; unref it. False when the buffer cannot be read.
+ */
+bool rpc_buffer_to_slice(grpc_byte_buffer *buffer, grpc_slice *slice);
+
+/* The last entry with that key. */
+bool rpc_metadata_find(
+    const grpc_metadata_array *array, const char *key, struct bytes *value);
+
+/* Metadata to send: owned copies, grown one by one. Zero is empty. */
+struct rpc_metadata_list {
+	grpc_metadata *entries;
+	size_t count;
+};
+
+/* STATUS_INVALID, STATUS_NOMEM. */
+MUST_CHECK enum status rpc_metadata_list_add(
+    struct rpc_metadata_list *list, const char *key, struct bytes value);
+void rpc_metadata_list_clear(struct rpc_metadata_list *list);
+
+#endif
