@@ -69,6 +69,17 @@ decoded_size(enum text_encoding encoding, struct bytes text)
 	return digits / 4 * 3 + digits % 4 * 3 / 4;
 }
 
+/* libsodium 1.0.18 takes some bytes from 0x80 up for base64 digits. */
+static bool
+is_ascii(struct bytes text)
+{
+	unsigned seen = 0;
+
+	for (size_t i = 0; i < text.size; i++)
+		seen |= text.data[i];
+	return seen < 0x80;
+}
+
 enum status
 text_decode(enum text_encoding encoding, struct bytes text, struct buf *out)
 {
@@ -80,7 +91,7 @@ text_decode(enum text_encoding encoding, struct bytes text, struct buf *out)
 	if (text.size == 0)
 		return STATUS_OK;
 	size = decoded_size(encoding, text);
-	if (size == 0)
+	if (size == 0 || !is_ascii(text))
 		return STATUS_INVALID;
 	if ((st = buf_extend(out, size, &room)) != STATUS_OK)
 		return st;

@@ -25,6 +25,13 @@ check_input(struct bytes password, struct password_cost cost)
 	return STATUS_OK;
 }
 
+/* libsodium wants no NULL, not even for an empty password. */
+static const char *
+text_of(struct bytes password)
+{
+	return password.size > 0 ? (const char *)password.data : "";
+}
+
 enum status
 password_derive(struct bytes password, const struct password_salt *salt,
     struct password_cost cost, struct password_key *out)
@@ -35,9 +42,8 @@ password_derive(struct bytes password, const struct password_salt *salt,
 	if ((st = check_input(password, cost)) != STATUS_OK)
 		return st;
 	/* With input in bounds, memory is all that can be missing. */
-	if (crypto_pwhash(key.bytes, sizeof(key.bytes),
-	    (const char *)password.data, password.size, salt->bytes,
-	    cost.passes, cost.memory_size,
+	if (crypto_pwhash(key.bytes, sizeof(key.bytes), text_of(password),
+	    password.size, salt->bytes, cost.passes, cost.memory_size,
 	    crypto_pwhash_ALG_ARGON2ID13) != 0)
 		st = STATUS_NOMEM;
 	else
@@ -55,8 +61,8 @@ password_hash(struct bytes password, struct password_cost cost,
 
 	if ((st = check_input(password, cost)) != STATUS_OK)
 		return st;
-	if (crypto_pwhash_str_alg(hash, (const char *)password.data,
-	    password.size, cost.passes, cost.memory_size,
+	if (crypto_pwhash_str_alg(hash, text_of(password), password.size,
+	    cost.passes, cost.memory_size,
 	    crypto_pwhash_ALG_ARGON2ID13) != 0)
 		return STATUS_NOMEM;
 	memcpy(out, hash, sizeof(hash));
@@ -70,8 +76,8 @@ password_verify(const char *hash, struct bytes password)
 	    strlen(hash) >= PASSWORD_HASH_SIZE)
 		return STATUS_FORGED;
 	errno = 0;
-	if (crypto_pwhash_argon2id_str_verify(hash,
-	    (const char *)password.data, password.size) == 0)
+	if (crypto_pwhash_argon2id_str_verify(hash, text_of(password),
+	    password.size) == 0)
 		return STATUS_OK;
 	/* Want of memory must not look like a wrong password. */
 	return errno == ENOMEM ? STATUS_NOMEM : STATUS_FORGED;

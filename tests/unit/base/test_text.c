@@ -101,6 +101,14 @@ test_text_decoding_is_strict(void **state)
 	assert_undecodable(TEXT_ENCODING_BASE64URL, "Zg==");
 	assert_undecodable(TEXT_ENCODING_BASE64URL, "+//+");
 	assert_undecodable(TEXT_ENCODING_BASE64URL_PADDED, "Zg");
+	for (int c = 0x80; c <= 0xff; c++) {
+		const char text[] = { (char)c, 'm', '9', 'v', '\0' };
+
+		assert_undecodable(TEXT_ENCODING_HEX, text);
+		assert_undecodable(TEXT_ENCODING_BASE64, text);
+		assert_undecodable(TEXT_ENCODING_BASE64URL, text);
+		assert_undecodable(TEXT_ENCODING_BASE64URL_PADDED, text);
+	}
 	buf_init(&out, 2);
 	assert_status(text_decode(TEXT_ENCODING_HEX, BYTES_LITERAL("aabbcc"),
 	    &out), STATUS_TOO_LARGE);
