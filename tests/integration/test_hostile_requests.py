@@ -715,7 +715,9 @@ class SignUps(harness.PeykTest):
                      CODE.INVALID_ARGUMENT.value[0]), repr(name))
                 self.assertRegex(reply.message, r"\w+ \w+")
             except pc.Bare as bare:
-                self.fail(f"expected a sealed refusal for {name!r}: {bare}")
+                # A NUL makes the whole identity malformed, keys included.
+                self.assertIn("\0", name, f"expected a sealed refusal for "
+                              f"{name!r}: {bare}")
             self.assertEqual(self.server.sql(
                 "SELECT count(*) FROM usernames WHERE username = ''"),
                 [["0"]])
