@@ -103,10 +103,13 @@ waiters_add(struct waiters *waiters, struct waiter *waiter)
 	return st;
 }
 
-void
+bool
 waiters_remove(struct waiters *waiters, struct waiter *waiter)
 {
+	bool was_asleep = false;
+
 	lock(waiters);
+	was_asleep = waiter->state == WAITER_STATE_SLEEPING;
 	if (waiter->state != WAITER_STATE_ABSENT) {
 		*waiter->link = waiter->next;
 		if (waiter->next != NULL)
@@ -117,6 +120,7 @@ waiters_remove(struct waiters *waiters, struct waiter *waiter)
 		waiters->count--;
 	}
 	unlock(waiters);
+	return was_asleep;
 }
 
 bool
@@ -184,15 +188,16 @@ waiters_wake_all(struct waiters *waiters)
 }
 
 void
-waiters_replace(struct waiters *waiters, const struct waiter *newer)
+waiters_replace(
+    struct waiters *waiters, int64_t account_id, uint64_t sequence)
 {
 	struct waiter *waiter = NULL;
 
 	lock(waiters);
-	waiter = *bucket_of(waiters, newer->account_id);
+	waiter = *bucket_of(waiters, account_id);
 	for (; waiter != NULL; waiter = waiter->next) {
-		if (waiter->account_id == newer->account_id &&
-		    waiter->sequence < newer->sequence)
+		if (waiter->account_id == account_id &&
+		    waiter->sequence < sequence)
 			note(waiter, WAITER_REASON_REPLACED);
 	}
 	unlock(waiters);
@@ -215,32 +220,5 @@ waiters_count(struct waiters *waiters)
 	lock(waiters);
 	count = waiters->count;
 	unlock(waiters);
-	return count;
-}
-
-size_t
-waiters_sleeping(struct waiters *waiters, size_t *cursor, int64_t *out,
-    size_t capacity)
-{
-	size_t count = 0, i = *cursor;
-
-	lock(waiters);
-	for (; i < BUCKET_COUNT; i++) {
-		struct waiter *waiter = waiters->buckets[i];
-		size_t begin = count;
-
-		for (; waiter != NULL && count < capacity;
-		    waiter = waiter->next) {
-			if (waiter->state == WAITER_STATE_SLEEPING)
-				out[count++] = waiter->account_id;
-		}
-		/* A bucket that does not fit comes whole the next time. */
-		if (waiter != NULL && begin > 0) {
-			count = begin;
-			break;
-		}
-	}
-	unlock(waiters);
-	*cursor = i < BUCKET_COUNT ? i : 0;
 	return count;
 }

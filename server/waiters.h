@@ -71,8 +71,11 @@ void waiters_free(struct waiters *waiters);
 MUST_CHECK enum status waiters_add(
     struct waiters *waiters, struct waiter *waiter);
 
-/* No-op for one that is not registered. wake() is not called any more. */
-void waiters_remove(struct waiters *waiters, struct waiter *waiter);
+/*
+ * No-op for one that is not registered. True: it slept, and wake() was not
+ * called for this sleep and will not be.
+ */
+bool waiters_remove(struct waiters *waiters, struct waiter *waiter);
 
 /*
  * True: it sleeps, and wake() will be called, perhaps before this returns.
@@ -96,25 +99,17 @@ void waiters_wake(
 void waiters_wake_all(struct waiters *waiters);
 
 /*
- * Ends the older polls of the waiter's account: those with a lower number. Only
- * once the newer one has claimed its number, so that nobody who copies an old
- * request ends a poll.
+ * Ends the older polls of an account: those with a lower number. Only once the
+ * newer one has claimed its number, so that nobody who copies an old request
+ * ends a poll.
  */
-void waiters_replace(struct waiters *waiters, const struct waiter *newer);
+void waiters_replace(
+    struct waiters *waiters, int64_t account_id, uint64_t sequence);
 
 /* Ends all, and every later one as soon as it would sleep. */
 void waiters_stop(struct waiters *waiters);
 
 /* How many are registered: for the log and for tests. */
 size_t waiters_count(struct waiters *waiters);
-
-/*
- * Writes the accounts that have a sleeping poll, each once or more, into
- * out; returns how many, at most capacity. For the slow check that covers
- * lost notifications: *cursor is 0 at first; a round is over when it is 0
- * again.
- */
-size_t waiters_sleeping(struct waiters *waiters, size_t *cursor,
-    int64_t *out, size_t capacity);
 
 #endif
