@@ -174,7 +174,7 @@ find_reply_key(const Peyk__V1__SignUpRequest *request,
 	if (identity != NULL)
 		st = encryption_public_key_import(
 		    wire_bytes(identity->encryption_key), out);
-	wire_free(identity);
+	peyk__v1__identity__free_unpacked(identity, NULL);
 	return st;
 }
 
