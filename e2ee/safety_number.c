@@ -25,6 +25,7 @@ static enum status
 iterate(const struct identity *identity, struct sha512_digest *out)
 {
 	struct sha512_digest hash;
+	/* h_0 as it is, and behind it what each step appends */
 	struct bytes first[] = {
 		/* with the NULs that end them */
 		bytes_make(LABEL, sizeof(LABEL)),
@@ -33,6 +34,7 @@ iterate(const struct identity *identity, struct sha512_digest *out)
 		BYTES_OF(identity->signing_key.bytes),
 		BYTES_OF(identity->encryption_key.bytes),
 		BYTES_OF(identity->server_key.bytes),
+		BYTES_OF(identity->signing_key.bytes),
 	};
 	struct bytes next[] = {
 		BYTES_OF(hash.bytes),
@@ -43,7 +45,7 @@ iterate(const struct identity *identity, struct sha512_digest *out)
 
 	st = hash_sha512_parts(first, sizeof(first) / sizeof(first[0]),
 	    &hash);
-	for (i = 0; st == STATUS_OK && i < ITERATIONS; i++)
+	for (i = 1; st == STATUS_OK && i < ITERATIONS; i++)
 		st = hash_sha512_parts(next, 2, &hash);
 	if (st == STATUS_OK)
 		*out = hash;
