@@ -20,6 +20,7 @@ enum key {
 	KEY_PASSWORD_FILE,
 	KEY_PASSWORD_FD,
 	KEY_TIMEOUT,
+	KEY_PLAINTEXT,
 	KEY_WAIT,
 	KEY_LINGER,
 	KEY_LIMIT,
@@ -37,24 +38,48 @@ struct rule {
 	const char *value; /* what it takes, for messages; NULL: nothing */
 	const char *environment; /* NULL: not settable there nor in the file */
 	unsigned command_option; /* 0: global */
+	bool is_value_optional;
 };
 
 static const struct rule rules[KEY_COUNT] = {
-    [KEY_SERVER] = {"server", "ADDRESS", "PEYK_SERVER", 0},
-    [KEY_HOME] = {"home", "FOLDER", "PEYK_HOME", 0},
-    [KEY_AS] = {"as", "NAME", "PEYK_AS", 0},
-    [KEY_PASSWORD_FILE] = {"password-file", "FILE", "PEYK_PASSWORD_FILE", 0},
-    [KEY_PASSWORD_FD] = {"password-fd", "NUMBER", NULL, 0},
-    [KEY_TIMEOUT] = {"timeout", "SECONDS", "PEYK_TIMEOUT", 0},
-    [KEY_WAIT] = {"wait", "SECONDS", NULL, COMMAND_OPTION_WAIT},
-    [KEY_LINGER] = {"linger", "SECONDS", NULL, COMMAND_OPTION_LINGER},
-    [KEY_LIMIT] = {"limit", "COUNT", NULL, COMMAND_OPTION_LIMIT},
-    [KEY_EXPECT] = {"expect", "NUMBER", NULL, COMMAND_OPTION_EXPECT},
-    [KEY_INVITE] = {"invite", "TOKEN", NULL, COMMAND_OPTION_INVITE},
-    [KEY_FOLLOW] = {"follow", NULL, NULL, COMMAND_OPTION_FOLLOW},
-    [KEY_JSON] = {"json", NULL, NULL, 0},
-    [KEY_HELP] = {"help", NULL, NULL, 0},
-    [KEY_VERSION] = {"version", NULL, NULL, 0},
+    [KEY_SERVER] = {.option = "server",
+	.value = "ADDRESS",
+	.environment = "PEYK_SERVER"},
+    [KEY_HOME] = {.option = "home",
+	.value = "FOLDER",
+	.environment = "PEYK_HOME"},
+    [KEY_AS] = {.option = "as", .value = "NAME", .environment = "PEYK_AS"},
+    [KEY_PASSWORD_FILE] = {.option = "password-file",
+	.value = "FILE",
+	.environment = "PEYK_PASSWORD_FILE"},
+    [KEY_PASSWORD_FD] = {.option = "password-fd", .value = "NUMBER"},
+    [KEY_TIMEOUT] = {.option = "timeout",
+	.value = "SECONDS",
+	.environment = "PEYK_TIMEOUT"},
+    [KEY_PLAINTEXT] = {.option = "plaintext",
+	.value = "WHERE",
+	.environment = "PEYK_PLAINTEXT",
+	.is_value_optional = true},
+    [KEY_WAIT] = {.option = "wait",
+	.value = "SECONDS",
+	.command_option = COMMAND_OPTION_WAIT},
+    [KEY_LINGER] = {.option = "linger",
+	.value = "SECONDS",
+	.command_option = COMMAND_OPTION_LINGER},
+    [KEY_LIMIT] = {.option = "limit",
+	.value = "COUNT",
+	.command_option = COMMAND_OPTION_LIMIT},
+    [KEY_EXPECT] = {.option = "expect",
+	.value = "NUMBER",
+	.command_option = COMMAND_OPTION_EXPECT},
+    [KEY_INVITE] = {.option = "invite",
+	.value = "TOKEN",
+	.command_option = COMMAND_OPTION_INVITE},
+    [KEY_FOLLOW] = {.option = "follow",
+	.command_option = COMMAND_OPTION_FOLLOW},
+    [KEY_JSON] = {.option = "json"},
+    [KEY_HELP] = {.option = "help"},
+    [KEY_VERSION] = {.option = "version"},
 };
 
 /* getopt_long() returns these for our options, away from any character. */
@@ -89,7 +114,7 @@ problem_set(struct arguments_problem *problem, const char *hint,
 }
 
 const struct command *
-arguments_find_command(const char *name, const struct command *commands,
+arguments_find_command(const char *name, const struct command *const *commands,
     size_t command_count, struct arguments_problem *problem)
 {
 	const char *names[64];
@@ -97,10 +122,10 @@ arguments_find_command(const char *name, const struct command *commands,
 	size_t count = 0;
 
 	for (size_t i = 0; i < command_count; i++) {
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
 		if (count < sizeof(names) / sizeof(names[0]))
-			names[count++] = commands[i].name;
+			names[count++] = commands[i]->name;
 	}
 	(void)problem_set(problem, "“peyk help” lists the commands.",
 	    "There is no command “%.100s”.", name);
@@ -140,6 +165,14 @@ unknown_option(struct reading *reading, const char *word)
 	return STATUS_INVALID;
 }
 
+static int
+takes(const struct rule *rule)
+{
+	if (rule->is_value_optional)
+		return optional_argument;
+	return rule->value != NULL ? required_argument : no_argument;
+}
+
 /* Options into reading->settings; optind is then at the first operand. */
 static enum status
 read_options(int argc, char **argv, struct reading *reading)
@@ -149,7 +182,7 @@ read_options(int argc, char **argv, struct reading *reading)
 
 	for (int i = 0; i < KEY_COUNT; i++)
 		options[i] = (struct option){.name = rules[i].option,
-		    .has_arg = rules[i].value != NULL,
+		    .has_arg = takes(&rules[i]),
 		    .val = KEY_BASE + i};
 	opterr = 0;
 	optind = 0; /* glibc: start anew, also in a second run of a test */
@@ -252,7 +285,8 @@ read_config_line(
 	}
 	nearest = suggest_nearest(line, names, count);
 	(void)problem_set(reading->problem,
-	    "The keys are server, home, as, password-file and timeout.",
+	    "The keys are server, home, as, password-file, "
+	    "timeout and plaintext.",
 	    "Line %u of %.300s: there is no key “%.60s”.", number, path, line);
 	if (nearest != NULL)
 		(void)snprintf(reading->problem->hint,
@@ -372,13 +406,33 @@ parse_number(
 	return STATUS_OK;
 }
 
+/* Without a value it means loopback. */
+static enum status
+parse_plaintext(struct reading *reading, struct arguments *out)
+{
+	const struct setting *setting = &reading->settings[KEY_PLAINTEXT];
+
+	if (setting->value == NULL)
+		return STATUS_OK;
+	out->forces_plaintext = strcmp(setting->value, "anywhere") == 0;
+	out->uses_plaintext = out->forces_plaintext ||
+			      *setting->value == '\0' ||
+			      strcmp(setting->value, "loopback") == 0;
+	if (out->uses_plaintext)
+		return STATUS_OK;
+	return problem_set(reading->problem,
+	    "It can be “loopback” (this machine alone) or “anywhere”.",
+	    "“%.60s” (%s) is nowhere to go without TLS.", setting->value,
+	    setting->origin);
+}
+
 /* Values of the settings into *out. */
 static enum status
 take_settings(struct reading *reading, struct arguments *out)
 {
 	const struct setting *settings = reading->settings;
 	uint64_t fd = 0;
-	enum status st = STATUS_OK;
+	enum status st;
 
 	out->server = settings[KEY_SERVER].value;
 	out->home = settings[KEY_HOME].value;
@@ -401,7 +455,8 @@ take_settings(struct reading *reading, struct arguments *out)
 		out->password_file = NULL;
 		out->password_fd = (int)fd;
 	}
-	if (settings[KEY_TIMEOUT].value != NULL)
+	st = parse_plaintext(reading, out);
+	if (st == STATUS_OK && settings[KEY_TIMEOUT].value != NULL)
 		st = parse_seconds(reading, KEY_TIMEOUT, &out->timeout_ms);
 	if (st == STATUS_OK && settings[KEY_WAIT].value != NULL)
 		st = parse_seconds(reading, KEY_WAIT, &out->wait_ms);
@@ -415,7 +470,7 @@ take_settings(struct reading *reading, struct arguments *out)
 		    "A timeout of 0 seconds leaves no time for an answer.");
 	for (size_t i = 0; st == STATUS_OK && i < KEY_COUNT; i++) {
 		if (settings[i].value != NULL && *settings[i].value == '\0' &&
-		    rules[i].value != NULL)
+		    takes(&rules[i]) == required_argument)
 			st = problem_set(reading->problem,
 			    "Leave it out for the default.",
 			    "%s is empty; it takes a value: %s.",
@@ -457,7 +512,7 @@ check_command(struct reading *reading, const struct arguments *arguments)
 }
 
 enum status
-arguments_parse(int argc, char **argv, const struct command *commands,
+arguments_parse(int argc, char **argv, const struct command *const *commands,
     size_t command_count, struct arguments *out,
     struct arguments_problem *problem)
 {

@@ -19,6 +19,7 @@
  *	--as              PEYK_AS              as
  *	--password-file   PEYK_PASSWORD_FILE   password-file
  *	--timeout         PEYK_TIMEOUT         timeout
+ *	--plaintext       PEYK_PLAINTEXT       plaintext
  *
  * The file is $XDG_CONFIG_HOME/peyk/config (or ~/.config/peyk/config): lines
  * "key = value"; empty lines, and lines that begin with "#", say nothing.
@@ -44,6 +45,8 @@ struct arguments {
 	const char *password_file; /* NULL: not told, or --password-fd */
 	int password_fd;           /* -1: not told */
 	uint64_t timeout_ms;
+	bool uses_plaintext;
+	bool forces_plaintext; /* also away from this machine */
 	bool is_json;
 	bool wants_help;
 	bool wants_version;
@@ -71,14 +74,14 @@ struct arguments {
  * the command are set, and nothing else is checked.
  */
 MUST_CHECK enum status arguments_parse(int argc, char **argv,
-    const struct command *commands, size_t command_count, struct arguments *out,
-    struct arguments_problem *problem);
+    const struct command *const *commands, size_t command_count,
+    struct arguments *out, struct arguments_problem *problem);
 
 void arguments_clear(struct arguments *arguments);
 
 /* The command of this name, or NULL and *problem with a suggestion. */
 const struct command *arguments_find_command(const char *name,
-    const struct command *commands, size_t command_count,
+    const struct command *const *commands, size_t command_count,
     struct arguments_problem *problem);
 
 #endif

@@ -17,7 +17,7 @@ enum command_option {
 	COMMAND_OPTION_INVITE = 1 << 5,
 };
 
-/* One row of the command table in client/main.c. */
+/* What cmd_<verb>.c says of itself. */
 struct command {
 	const char *name;
 	const char *operands; /* as the usage shows them: "RECIPIENT [TEXT]" */
@@ -29,5 +29,15 @@ struct command {
 	/* NULL: main() does it itself, and no settings are read for it. */
 	enum exit_code (*run)(struct application *application);
 };
+
+/* The command table, in the order of the help. */
+extern const struct command cmd_signup;
+extern const struct command cmd_whoami;
+extern const struct command cmd_send;
+extern const struct command cmd_poll;
+extern const struct command cmd_chat;
+extern const struct command cmd_history;
+extern const struct command cmd_contacts;
+extern const struct command cmd_verify;
 
 #endif

@@ -150,6 +150,32 @@ output_append_text(struct buf *line, struct bytes text)
 }
 
 enum status
+output_append_lines(struct buf *line, struct bytes text)
+{
+	struct buf clean;
+	struct bytes rest;
+	const uint8_t *end;
+	enum status st;
+
+	buf_init(&clean, OUTPUT_LINE_SIZE_MAX);
+	st = text_sanitize(text, TEXT_LINES_KEEP, &clean);
+	rest = buf_bytes(&clean);
+	while (st == STATUS_OK && rest.size > 0 &&
+	       (end = memchr(rest.data, '\n', rest.size)) != NULL) {
+		size_t size = (size_t)(end - rest.data) + 1;
+
+		st = buf_append(line, bytes_make(rest.data, size));
+		if (st == STATUS_OK)
+			st = buf_append_string(line, "    ");
+		rest = bytes_make(rest.data + size, rest.size - size);
+	}
+	if (st == STATUS_OK)
+		st = buf_append(line, rest);
+	buf_wipe(&clean);
+	return st;
+}
+
+enum status
 output_append_padded(struct buf *line, struct bytes text, size_t columns)
 {
 	size_t before = line->size, width;
@@ -163,6 +189,45 @@ output_append_padded(struct buf *line, struct bytes text, size_t columns)
 		st = buf_append_u8(line, ' ');
 	while (st == STATUS_OK && ++width < columns);
 	return st;
+}
+
+/* Bytes that no shell takes for more than themselves inside a word. */
+static bool
+is_plain(const char *name)
+{
+	if (*name == '\0' || *name == '-' || *name == '#')
+		return false;
+	for (; *name != '\0'; name++) {
+		bool is_letter = (*name >= 'a' && *name <= 'z') ||
+				 (*name >= 'A' && *name <= 'Z') ||
+				 (*name >= '0' && *name <= '9') ||
+				 (unsigned char)*name >= 0x80;
+
+		if (!is_letter && strchr("#._@%+:,-", *name) == NULL)
+			return false;
+	}
+	return true;
+}
+
+enum status
+output_append_shell_word(struct buf *line, const char *name)
+{
+	enum status st;
+
+	if (is_plain(name))
+		return output_append_text(line, bytes_from_string(name));
+	st = buf_append_u8(line, '\'');
+	for (; *name != '\0' && st == STATUS_OK;) {
+		size_t size = strcspn(name, "'");
+
+		st = output_append_text(line, bytes_make(name, size));
+		name += size;
+		if (st == STATUS_OK && *name == '\'') {
+			st = buf_append_string(line, "'\\''");
+			name++;
+		}
+	}
+	return st == STATUS_OK ? buf_append_u8(line, '\'') : st;
 }
 
 enum status
@@ -208,15 +273,18 @@ output_json_text(struct bytes text)
 	return string;
 }
 
-/* A line of JSON to standard error; false if memory is out. */
+/*
+ * A line of JSON to standard error, and takes the object; false if it is not
+ * complete, that is, memory is out.
+ */
 static bool
-write_error_json(json_t *object)
+write_error_json(json_t *object, bool is_complete)
 {
 	struct buf line;
 	bool is_done = false;
 
 	buf_init(&line, OUTPUT_JSON_SIZE_MAX);
-	if (object != NULL && append_json(&line, object) == STATUS_OK &&
+	if (is_complete && append_json(&line, object) == STATUS_OK &&
 	    buf_append_u8(&line, '\n') == STATUS_OK) {
 		/* Nowhere is left to tell that standard error fails. */
 		(void)fwrite(line.data, 1, line.size, stderr);
@@ -247,23 +315,31 @@ write_error_lines(const char *message, const char *hint)
 	buf_clear(&line);
 }
 
+/* Adds to the object; false if memory is out. NULL adds nothing. */
+static bool
+set_string(json_t *object, const char *key, const char *value)
+{
+	return value == NULL ||
+	       json_object_set_new(object, key,
+		   output_json_text(bytes_from_string(value))) == 0;
+}
+
 enum exit_code
 output_error(const struct output *output, enum exit_code code,
     const char *message, const char *hint)
 {
 	json_t *object;
+	bool is_complete;
 
 	(void)fflush(stdout);
 	if (output->is_json) {
 		object = json_object();
-		if (object != NULL &&
-		    json_object_set_new(object, "error",
-			output_json_text(bytes_from_string(message))) == 0 &&
+		is_complete =
+		    object != NULL && set_string(object, "error", message) &&
 		    json_object_set_new(object, "exit", json_integer(code)) ==
 			0 &&
-		    json_object_set_new(object, "hint",
-			output_json_text(bytes_from_string(hint))) == 0 &&
-		    write_error_json(object))
+		    set_string(object, "hint", *hint != '\0' ? hint : NULL);
+		if (write_error_json(object, is_complete))
 			return code;
 	}
 	write_error_lines(message, hint);
@@ -271,16 +347,43 @@ output_error(const struct output *output, enum exit_code code,
 }
 
 void
-output_notice(
-    const struct output *output, const char *event, const char *message)
+output_notice(const struct output *output, const struct notice *notice)
 {
 	json_t *object;
+	bool is_complete;
 
 	(void)fflush(stdout);
 	if (output->is_json) {
-		object = json_pack("{s:s, s:o}", "event", event, "message",
-		    output_json_text(bytes_from_string(message)));
-		if (write_error_json(object))
+		object = json_object();
+		is_complete =
+		    object != NULL &&
+		    set_string(
+			object, "event", notice_kind_name(notice->kind)) &&
+		    set_string(object, "message", notice->text) &&
+		    set_string(object, "name", notice->name) &&
+		    set_string(object, "fingerprint", notice->fingerprint) &&
+		    (notice->count == 0 ||
+			json_object_set_new(object, "count",
+			    json_integer((json_int_t)notice->count)) == 0);
+		if (write_error_json(object, is_complete))
+			return;
+	}
+	write_error_lines(notice->text, "");
+}
+
+void
+output_say(const struct output *output, const char *event, const char *message)
+{
+	json_t *object;
+	bool is_complete;
+
+	(void)fflush(stdout);
+	if (output->is_json) {
+		object = json_object();
+		is_complete = object != NULL &&
+			      set_string(object, "event", event) &&
+			      set_string(object, "message", message);
+		if (write_error_json(object, is_complete))
 			return;
 	}
 	write_error_lines(message, "");
@@ -295,13 +398,15 @@ output_finish(struct output *output, enum exit_code code)
 		output->has_failed = true;
 		output->error = errno;
 	}
-	if (!output->has_failed || code != EXIT_CODE_DONE)
+	if (!output->has_failed)
 		return code;
+	if (code == EXIT_CODE_DONE)
+		code = EXIT_CODE_FAILED;
 	if (output->error == EPIPE)
-		return EXIT_CODE_FAILED;
+		return code;
 	(void)snprintf(message, sizeof(message),
 	    "Standard output could not be written: %s.",
 	    strerror(output->error));
-	return output_error(output, EXIT_CODE_FAILED, message,
-	    "What was received is kept; “peyk history” shows it.");
+	return output_error(output, code, message,
+	    "What was received is kept: “peyk history” shows it.");
 }

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "client/exit_code.h"
+#include "client/notice.h"
 
 /*
  * What peyk prints: lines for people, or one JSON object a line (--json);
@@ -45,9 +46,23 @@ MUST_CHECK enum status output_buf(struct output *output, struct buf *line);
 /* Text and names of others, made harmless; lines are joined. */
 MUST_CHECK enum status output_append_text(struct buf *line, struct bytes text);
 
-/* The same, with spaces up to columns; no fewer than one if it is longer. */
+/*
+ * The same with the lines kept; each but the first is indented, so that none
+ * passes for a line of ours.
+ */
+MUST_CHECK enum status output_append_lines(struct buf *line, struct bytes text);
+
+/* As output_append_text(), with spaces up to columns; no fewer than one if it
+ * is longer. */
 MUST_CHECK enum status output_append_padded(
     struct buf *line, struct bytes text, size_t columns);
+
+/*
+ * A name as one word of a shell command that somebody may copy: quoted where
+ * it needs be, and never more than a word, whatever the name is.
+ */
+MUST_CHECK enum status output_append_shell_word(
+    struct buf *line, const char *name);
 
 /* "2026-03-04 05:06", in local time. */
 MUST_CHECK enum status output_append_time(struct buf *line, uint64_t unix_ms);
@@ -68,15 +83,17 @@ enum exit_code output_error(const struct output *output, enum exit_code code,
 
 /*
  * Something worth knowing that is no failure, on standard error: "peyk:
- * MESSAGE", or {"event": EVENT, "message": MESSAGE}.
+ * MESSAGE", or {"event": EVENT, "message": MESSAGE}; a notice also has its
+ * name, fingerprint and count.
  */
-void output_notice(
+void output_say(
     const struct output *output, const char *event, const char *message);
+void output_notice(const struct output *output, const struct notice *notice);
 
 /*
- * At the end: closes standard output. code, or EXIT_CODE_FAILED if code is
- * EXIT_CODE_DONE and something could not be written; it says so then (of a
- * reader that has gone away, such as head, it says nothing).
+ * At the end: closes standard output. If something could not be written, it
+ * says so (but not of a reader that has gone away, such as head), and
+ * EXIT_CODE_DONE becomes EXIT_CODE_FAILED.
  */
 enum exit_code output_finish(struct output *output, enum exit_code code);
 

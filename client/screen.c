@@ -167,6 +167,15 @@ narrow(const wchar_t *wide, size_t count, struct buf *line)
 	return st;
 }
 
+/* Leaves the line of the prompt. */
+static void
+end_line(void)
+{
+	/* If nobody sees it, nothing is lost. */
+	(void)putc('\n', stdout);
+	(void)fflush(stdout);
+}
+
 enum status
 screen_read(struct screen *screen, struct buf *line)
 {
@@ -180,7 +189,7 @@ screen_read(struct screen *screen, struct buf *line)
 	screen->is_reading = false;
 	if (screen->is_stopped || wide == NULL || count <= 0) {
 		/* The cursor still stands behind the prompt. */
-		(void)write(STDOUT_FILENO, "\n", 1);
+		end_line();
 		return screen->is_stopped ? STATUS_CANCELLED : STATUS_NOT_FOUND;
 	}
 	while (
@@ -284,7 +293,7 @@ screen_suspend(struct screen *screen)
 {
 	if (screen->is_reading)
 		(void)el_wset(screen->editor, EL_PREP_TERM, 0);
-	(void)write(STDOUT_FILENO, "\n", 1);
+	end_line();
 }
 
 void

@@ -1,0 +1,220 @@
+#include "client/message_line.h"
+
+#include <string.h>
+
+#include "client/contacts.h"
+#include "client/output.h"
+
+bool
+message_line_is_compared(struct session *session, const struct message *message)
+{
+	struct contact contact = {0};
+	struct client_error ignored;
+	bool is_compared;
+
+	if (message->direction != MESSAGE_DIRECTION_INCOMING ||
+	    message->author != MESSAGE_AUTHOR_PINNED ||
+	    contacts_find(session, bytes_from_string(message->peer_canonical),
+		&contact, &ignored) != STATUS_OK)
+		return false;
+	is_compared = contact.verified_at_ms != 0 && !contact.is_changed &&
+		      memcmp(contact.signing_key.bytes, message->peer_key.bytes,
+			  SIGNING_PUBLIC_KEY_SIZE) == 0;
+	contact_clear(&contact);
+	return is_compared;
+}
+
+/* Adds to the object (NULL: none) and takes the value; false if memory is out.
+ */
+static bool
+set(json_t *object, const char *key, json_t *value)
+{
+	return json_object_set_new(object, key, value) == 0;
+}
+
+static bool
+set_text(json_t *object, const char *key, struct bytes text)
+{
+	return set(object, key, output_json_text(text));
+}
+
+json_t *
+message_line_json(
+    const char *own_name, const struct message *message, bool is_compared)
+{
+	json_t *object = json_object();
+	struct bytes own = bytes_from_string(own_name);
+	struct bytes peer = bytes_from_string(message->peer);
+	bool is_incoming = message->direction == MESSAGE_DIRECTION_INCOMING;
+	char id[MESSAGE_ID_TEXT_SIZE];
+	bool is_complete;
+
+	message_id_format(message->id, id);
+	is_complete =
+	    set(object, "event", json_string("message")) &&
+	    set(object, "id", json_string(id)) &&
+	    set(object, "direction", json_string(is_incoming ? "in" : "out")) &&
+	    set_text(object, "from", is_incoming ? peer : own) &&
+	    set_text(object, "to", is_incoming ? own : peer) &&
+	    set(object, "sent_at", output_json_time(message->sent_at_ms)) &&
+	    set(object, "stored_at",
+		message->stored_at_ms != 0
+		    ? output_json_time(message->stored_at_ms)
+		    : json_null()) &&
+	    set_text(
+		object, "text", bytes_make(message->text, message->text_size));
+	if (is_incoming)
+		is_complete =
+		    is_complete &&
+		    set(object, "author",
+			json_string(message_author_name(message->author))) &&
+		    set(object, "verified",
+			json_boolean(
+			    message->author == MESSAGE_AUTHOR_PINNED)) &&
+		    set(object, "compared", json_boolean(is_compared)) &&
+		    set(object, "missing_before",
+			json_integer((json_int_t)message->missing_before));
+	else
+		is_complete =
+		    is_complete &&
+		    set(object, "outcome",
+			json_string(message_outcome_name(message->outcome)));
+	if (!is_complete) {
+		json_decref(object);
+		object = NULL;
+	}
+	return object;
+}
+
+/* The line that comes before the message; none if all is well. */
+static enum status
+append_warnings(struct buf *line, const struct message *message)
+{
+	struct bytes peer = bytes_from_string(message->peer);
+	enum status st = STATUS_OK;
+
+	if (message->missing_before > 0) {
+		st = buf_append_format(line, "(%llu %s from ",
+		    (unsigned long long)message->missing_before,
+		    message->missing_before == 1 ? "message" : "messages");
+		if (st == STATUS_OK)
+			st = output_append_text(line, peer);
+		if (st == STATUS_OK)
+			st = buf_append_string(
+			    line, message->missing_before == 1
+				      ? " before the next one is missing.)\n"
+				      : " before the next one are missing.)\n");
+	}
+	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_UNVERIFIED)
+		st = buf_append_string(line,
+		    "(Not verified: the server confirms no such author.)\n");
+	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_CONFLICTING) {
+		st = buf_append_string(line,
+		    "WARNING: the next message is NOT signed with the key "
+		    "that you know of ");
+		if (st == STATUS_OK)
+			st = output_append_text(line, peer);
+		if (st == STATUS_OK)
+			st = buf_append_string(line,
+			    ".\nSomebody else may have written it, or the key "
+			    "was replaced: ask in another way.\n");
+	}
+	return st;
+}
+
+enum status
+message_line_append_arrival(struct buf *line, const struct message *message,
+    bool is_compared, uint64_t now_ms)
+{
+	enum status st = append_warnings(line, message);
+
+	if (st == STATUS_OK && message->stored_at_ms != 0 &&
+	    message->stored_at_ms + MESSAGE_LINE_FRESH_MS < now_ms) {
+		st = output_append_time(line, message->stored_at_ms);
+		if (st == STATUS_OK)
+			st = buf_append_string(line, "  ");
+	}
+	if (st == STATUS_OK)
+		st = output_append_text(line, bytes_from_string(message->peer));
+	if (st == STATUS_OK && is_compared)
+		st = buf_append_string(line, " ✓");
+	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_CONFLICTING)
+		st = buf_append_string(line, " (or somebody else)");
+	if (st == STATUS_OK)
+		st = buf_append_string(line, " has sent a message to you: ");
+	if (st == STATUS_OK)
+		st = output_append_lines(
+		    line, bytes_make(message->text, message->text_size));
+	return st;
+}
+
+const char *
+message_line_outcome(enum message_outcome outcome)
+{
+	switch (outcome) {
+	case MESSAGE_OUTCOME_STORED:
+		return "";
+	case MESSAGE_OUTCOME_PENDING:
+		return " (not confirmed yet)";
+	case MESSAGE_OUTCOME_UNKNOWN_RECIPIENT:
+		return " (refused: no such recipient)";
+	case MESSAGE_OUTCOME_STALE_RECIPIENT:
+		return " (refused: the recipient's key was replaced)";
+	case MESSAGE_OUTCOME_REFUSED:
+		return " (refused by the server)";
+	case MESSAGE_OUTCOME_NOT_SENT:
+		return " (not sent)";
+	}
+	return "";
+}
+
+/* What a line of the history has behind the text. */
+static const char *
+remark(const struct message *message)
+{
+	if (message->direction == MESSAGE_DIRECTION_OUTGOING)
+		return message_line_outcome(message->outcome);
+	switch (message->author) {
+	case MESSAGE_AUTHOR_PINNED:
+		return "";
+	case MESSAGE_AUTHOR_UNVERIFIED:
+		return " (author not verified)";
+	case MESSAGE_AUTHOR_CONFLICTING:
+		return " (NOT signed with the author's known key)";
+	}
+	return "";
+}
+
+enum status
+message_line_append_history(struct buf *line, const char *own_name,
+    const struct message *message, size_t columns)
+{
+	bool is_incoming = message->direction == MESSAGE_DIRECTION_INCOMING;
+	struct bytes own = bytes_from_string(own_name);
+	struct bytes peer = bytes_from_string(message->peer);
+	enum status st;
+
+	st = output_append_time(line, message->stored_at_ms != 0
+					  ? message->stored_at_ms
+					  : message->sent_at_ms);
+	if (st == STATUS_OK)
+		st = buf_append_string(line, "  ");
+	if (columns > 0) {
+		if (st == STATUS_OK)
+			st = output_append_padded(
+			    line, is_incoming ? peer : own, columns + 2);
+	} else {
+		if (st == STATUS_OK)
+			st = output_append_text(line, is_incoming ? peer : own);
+		if (st == STATUS_OK)
+			st = buf_append_string(line, " to ");
+		if (st == STATUS_OK)
+			st = output_append_text(line, is_incoming ? own : peer);
+		if (st == STATUS_OK)
+			st = buf_append_string(line, ": ");
+	}
+	if (st == STATUS_OK)
+		st = output_append_lines(
+		    line, bytes_make(message->text, message->text_size));
+	return st == STATUS_OK ? buf_append_string(line, remark(message)) : st;
+}
