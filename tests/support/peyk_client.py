@@ -324,7 +324,7 @@ class Server:
             target, grpc.ssl_channel_credentials(pem.encode()), options)
 
     def start_raw(self, method, request, timeout=None):
-        """Starts one call of bytes and returns grpc's future."""
+        """Starts one call of bytes and returns grpc's call."""
         with self.lock:
             if self.channel is None:
                 try:
@@ -333,9 +333,11 @@ class Server:
                     raise Bare(grpc.StatusCode.UNAVAILABLE,
                                f"cannot connect: {error}") from error
             channel = self.channel
-        stub = channel.unary_unary(method, request_serializer=bytes,
-                                   response_deserializer=bytes)
-        return stub.future(request, timeout=timeout or self.timeout)
+        # As a stream of one, because Python's unary calls show the headers,
+        # which a parked poll sends early, only together with the reply.
+        stub = channel.unary_stream(method, request_serializer=bytes,
+                                    response_deserializer=bytes)
+        return stub(request, timeout=timeout or self.timeout)
 
     def call_raw(self, method, request, timeout=None):
         """One call of bytes: (status code, details, trailers, reply)."""
@@ -417,12 +419,12 @@ def _certificate_name(der):
 def finish_raw(call):
     """Waits for a call: (status code, details, trailers, reply or None)."""
     try:
-        reply = call.result()
-        return grpc.StatusCode.OK, "", _metadata(call), reply
-    except grpc.FutureCancelledError:
-        return grpc.StatusCode.CANCELLED, "cancelled", {}, None
+        replies = list(call)
     except grpc.RpcError:
         return call.code(), call.details(), _metadata(call), None
+    if len(replies) != 1:
+        raise ProtocolError(f"{len(replies)} replies to a unary call")
+    return grpc.StatusCode.OK, "", _metadata(call), replies[0]
 
 
 def _metadata(call):
