@@ -206,9 +206,11 @@ deliver(struct chat_link *link, const struct message_list *messages,
 	if (event == NULL || is_compared == NULL) {
 		free(is_compared);
 		free(event);
-		(void)incoming_unshown(link->receiving, messages, error);
-		return client_error_set_plain(
-		    error, STATUS_NOMEM, "show the messages");
+		st = incoming_unshown(link->receiving, messages, error);
+		if (st == STATUS_OK)
+			st = client_error_set_plain(
+			    error, STATUS_NOMEM, "show the messages");
+		return st;
 	}
 	for (size_t i = 0; i < messages->count; i++)
 		is_compared[i] = message_line_is_compared(

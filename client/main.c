@@ -183,5 +183,5 @@ main(int argc, char **argv)
 	application_clear(&application);
 	code = output_finish(&application.output, code);
 	crypto_cleanup();
-	return code;
+	return (int)code;
 }
