@@ -30,7 +30,7 @@ struct work {
 };
 
 struct batch {
-	struct connection *connection;
+	struct pipeline *pipeline;
 	struct work *works; /* by account id */
 	size_t count;
 	struct batch_mail *mail;
@@ -298,7 +298,7 @@ send_find_keys(struct batch *batch, bool *is_sent)
 	}
 	*is_sent = parameters_count(&parameters, 0) > 0;
 	if (*is_sent)
-		failure = connection_send(batch->connection,
+		failure = pipeline_send(batch->pipeline,
 		    STATEMENT_FIND_KEYS, &parameters);
 	parameters_clear(&parameters);
 	return failure;
@@ -323,7 +323,7 @@ send_find_names(struct batch *batch, bool *is_sent)
 	}
 	*is_sent = parameters_count(&parameters, 0) > 0;
 	if (*is_sent)
-		failure = connection_send(batch->connection,
+		failure = pipeline_send(batch->pipeline,
 		    STATEMENT_FIND_NAMES, &parameters);
 	parameters_clear(&parameters);
 	return failure;
@@ -346,7 +346,7 @@ send_read_accounts(struct batch *batch, bool *is_sent)
 	}
 	*is_sent = parameters_count(&parameters, 0) > 0;
 	if (*is_sent)
-		failure = connection_send(batch->connection,
+		failure = pipeline_send(batch->pipeline,
 		    STATEMENT_READ_ACCOUNTS, &parameters);
 	parameters_clear(&parameters);
 	return failure;
@@ -358,7 +358,7 @@ receive_rows(struct batch *batch, enum statement statement, struct rows *rows)
 	PGresult *result = NULL;
 	enum database_failure failure;
 
-	if ((failure = connection_receive(batch->connection, statement,
+	if ((failure = pipeline_receive(batch->pipeline, statement,
 		 &result)) != DATABASE_FAILURE_NONE)
 		return failure;
 	return nomem(rows_init_take(rows, result));
@@ -367,11 +367,11 @@ receive_rows(struct batch *batch, enum statement statement, struct rows *rows)
 static enum database_failure
 run_read_stage(struct batch *batch)
 {
-	struct connection *connection = batch->connection;
+	struct pipeline *pipeline = batch->pipeline;
 	bool has_keys = false, has_accounts = false, has_names = false;
 	enum database_failure failure;
 
-	if ((failure = connection_send(connection, STATEMENT_BEGIN, NULL)) !=
+	if ((failure = pipeline_send(pipeline, STATEMENT_BEGIN, NULL)) !=
 		DATABASE_FAILURE_NONE ||
 	    (failure = send_find_keys(batch, &has_keys)) !=
 		DATABASE_FAILURE_NONE ||
@@ -379,9 +379,9 @@ run_read_stage(struct batch *batch)
 		DATABASE_FAILURE_NONE ||
 	    (failure = send_find_names(batch, &has_names)) !=
 		DATABASE_FAILURE_NONE ||
-	    (failure = connection_flush(connection)) !=
+	    (failure = pipeline_flush(pipeline)) !=
 		DATABASE_FAILURE_NONE ||
-	    (failure = connection_receive(connection, STATEMENT_BEGIN,
+	    (failure = pipeline_receive(pipeline, STATEMENT_BEGIN,
 		 NULL)) != DATABASE_FAILURE_NONE)
 		return failure;
 	if (has_keys &&
@@ -396,7 +396,7 @@ run_read_stage(struct batch *batch)
 	    (failure = receive_rows(batch, STATEMENT_FIND_NAMES,
 		 &batch->names)) != DATABASE_FAILURE_NONE)
 		return failure;
-	return connection_end_stage(connection);
+	return pipeline_end_stage(pipeline);
 }
 
 /* --- Between 1 and 2: decide ---------------------------------------------- */
@@ -546,7 +546,7 @@ send_claims(struct batch *batch)
 		if (is_numbered(work) && work->is_tried)
 			append_claim(batch, work, &parameters);
 	}
-	failure = connection_send(batch->connection, STATEMENT_CLAIM,
+	failure = pipeline_send(batch->pipeline, STATEMENT_CLAIM,
 	    &parameters);
 	parameters_clear(&parameters);
 	return failure;
@@ -574,7 +574,7 @@ send_read_owners(struct batch *batch)
 			    &state)))
 			parameters_int8(&parameters, 0, account_id);
 	}
-	failure = connection_send(batch->connection, STATEMENT_READ_ACCOUNTS,
+	failure = pipeline_send(batch->pipeline, STATEMENT_READ_ACCOUNTS,
 	    &parameters);
 	parameters_clear(&parameters);
 	return failure;
@@ -611,7 +611,7 @@ send_inserts(struct batch *batch, enum statement statement,
 		if (statement == STATEMENT_INSERT_NAMES)
 			parameters_bytes(&parameters, 2, sign_up->identity);
 	}
-	failure = connection_send(batch->connection, statement, &parameters);
+	failure = pipeline_send(batch->pipeline, statement, &parameters);
 	parameters_clear(&parameters);
 	free(sign_ups);
 	return failure;
@@ -666,7 +666,7 @@ send_claim_stage(struct batch *batch)
 		(failure = send_inserts(batch, STATEMENT_INSERT_KEYS,
 		     compare_keys)) != DATABASE_FAILURE_NONE))
 		return failure;
-	return connection_flush(batch->connection);
+	return pipeline_flush(batch->pipeline);
 }
 
 static enum database_failure
@@ -692,7 +692,7 @@ run_claim_stage(struct batch *batch)
 		(failure = receive_winners(batch, STATEMENT_INSERT_KEYS,
 		     MARK_KEY)) != DATABASE_FAILURE_NONE))
 		return failure;
-	return connection_end_stage(batch->connection);
+	return pipeline_end_stage(batch->pipeline);
 }
 
 /* --- Between 2 and 3: results of claims and keys -------------------------- */
@@ -981,7 +981,7 @@ send_deliveries(struct batch *batch, bool *is_sent)
 	}
 	*is_sent = parameters_count(&parameters, 0) > 0;
 	if (*is_sent)
-		failure = connection_send(batch->connection, STATEMENT_DELIVER,
+		failure = pipeline_send(batch->pipeline, STATEMENT_DELIVER,
 		    &parameters);
 	parameters_clear(&parameters);
 	return failure != DATABASE_FAILURE_NONE ? failure : nomem(st);
@@ -1020,7 +1020,7 @@ send_acknowledgements(struct batch *batch, bool *is_sent)
 	*is_sent = parameters_count(&parameters, 0) > 0;
 	batch->is_writing |= *is_sent;
 	if (*is_sent)
-		failure = connection_send(batch->connection,
+		failure = pipeline_send(batch->pipeline,
 		    STATEMENT_ACKNOWLEDGE, &parameters);
 	parameters_clear(&parameters);
 	return failure;
@@ -1057,7 +1057,7 @@ send_fetches(struct batch *batch)
 		parameters_int8(&parameters, 1, poll->max_messages);
 		parameters_int8(&parameters, 2,
 		    poll->max_bytes < share ? poll->max_bytes : share);
-		failure = connection_send(batch->connection, STATEMENT_FETCH,
+		failure = pipeline_send(batch->pipeline, STATEMENT_FETCH,
 		    &parameters);
 	}
 	parameters_clear(&parameters);
@@ -1077,7 +1077,7 @@ receive_fetches(struct batch *batch)
 
 		if (!is_fetching(work))
 			continue;
-		if ((failure = connection_receive(batch->connection,
+		if ((failure = pipeline_receive(batch->pipeline,
 			 STATEMENT_FETCH, &result)) != DATABASE_FAILURE_NONE)
 			return failure;
 		if (inbox_new_take(result, &poll->has_more, &inbox) !=
@@ -1149,7 +1149,7 @@ send_unless_empty(struct batch *batch, enum statement statement,
 	if (parameters_count(parameters, 0) == 0)
 		return DATABASE_FAILURE_NONE;
 	sent[(*sent_count)++] = statement;
-	return connection_send(batch->connection, statement, parameters);
+	return pipeline_send(batch->pipeline, statement, parameters);
 }
 
 static enum database_failure
@@ -1210,13 +1210,13 @@ send_write_stage(struct batch *batch, enum statement *quiet,
 		return failure;
 	if (batch->has_repeats) {
 		quiet[(*quiet_count)++] = STATEMENT_CONFIRM;
-		if ((failure = connection_send(batch->connection,
+		if ((failure = pipeline_send(batch->pipeline,
 			 STATEMENT_CONFIRM, NULL)) != DATABASE_FAILURE_NONE)
 			return failure;
 	}
 	if (batch->is_writing) {
 		quiet[(*quiet_count)++] = STATEMENT_WAIT;
-		if ((failure = connection_send(batch->connection,
+		if ((failure = pipeline_send(batch->pipeline,
 			 STATEMENT_WAIT, NULL)) != DATABASE_FAILURE_NONE)
 			return failure;
 	}
@@ -1238,13 +1238,13 @@ receive_commit(struct batch *batch)
 	PGresult *result = NULL;
 
 	/* Whatever goes wrong with COMMIT itself leaves it in doubt. */
-	failure = connection_receive(batch->connection, STATEMENT_COMMIT,
+	failure = pipeline_receive(batch->pipeline, STATEMENT_COMMIT,
 	    &result);
 	if (failure == DATABASE_FAILURE_NONE &&
 	    strcmp(PQcmdStatus(result), "COMMIT") != 0)
 		failure = DATABASE_FAILURE_CONFLICT;
 	else if (failure != DATABASE_FAILURE_NONE ||
-	    connection_take_doubt(batch->connection))
+	    pipeline_take_doubt(batch->pipeline))
 		failure = DATABASE_FAILURE_LOST;
 	PQclear(result);
 	if (failure == DATABASE_FAILURE_LOST && batch->is_writing)
@@ -1255,7 +1255,7 @@ receive_commit(struct batch *batch)
 static enum database_failure
 run_write_stage(struct batch *batch)
 {
-	struct connection *connection = batch->connection;
+	struct pipeline *pipeline = batch->pipeline;
 	enum statement quiet[QUIET_MAX];
 	size_t quiet_count = 0;
 	enum database_failure failure;
@@ -1263,21 +1263,21 @@ run_write_stage(struct batch *batch)
 	if ((failure = send_write_stage(batch, quiet, &quiet_count)) !=
 		DATABASE_FAILURE_NONE ||
 	    (failure = send_fetches(batch)) != DATABASE_FAILURE_NONE ||
-	    (failure = connection_send(connection, STATEMENT_COMMIT, NULL)) !=
+	    (failure = pipeline_send(pipeline, STATEMENT_COMMIT, NULL)) !=
 		DATABASE_FAILURE_NONE)
 		return failure;
-	if ((failure = connection_flush(connection)) != DATABASE_FAILURE_NONE)
+	if ((failure = pipeline_flush(pipeline)) != DATABASE_FAILURE_NONE)
 		goto out;
 	crash_point("store.committing");
 	for (size_t i = 0; i < quiet_count; i++) {
-		if ((failure = connection_receive(connection, quiet[i],
+		if ((failure = pipeline_receive(pipeline, quiet[i],
 			 NULL)) != DATABASE_FAILURE_NONE)
 			goto out;
 	}
 	if ((failure = receive_fetches(batch)) != DATABASE_FAILURE_NONE ||
 	    (failure = receive_commit(batch)) != DATABASE_FAILURE_NONE)
 		goto out;
-	return connection_end_stage(connection);
+	return pipeline_end_stage(pipeline);
 out:
 	if (failure == DATABASE_FAILURE_LOST && batch->is_writing)
 		set_doubt(batch);
@@ -1332,10 +1332,10 @@ abandon(struct batch *batch)
 }
 
 enum database_failure
-batch_run(struct connection *connection, struct store_operation **operations,
+batch_run(struct pipeline *pipeline, struct store_operation **operations,
     size_t count, struct batch_mail *mail)
 {
-	struct batch batch = { .connection = connection, .count = count,
+	struct batch batch = { .pipeline = pipeline, .count = count,
 		.mail = mail };
 	enum database_failure failure;
 
@@ -1351,7 +1351,7 @@ batch_run(struct connection *connection, struct store_operation **operations,
 	} else {
 		abandon(&batch);
 		if (failure != DATABASE_FAILURE_LOST &&
-		    connection_reset(connection) != DATABASE_FAILURE_NONE)
+		    pipeline_reset(pipeline) != DATABASE_FAILURE_NONE)
 			failure = DATABASE_FAILURE_LOST;
 	}
 	rows_clear(&batch.keys);

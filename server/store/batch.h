@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/store/connection.h"
+#include "server/store/pipeline.h"
 #include "server/store/operation.h"
 
 /* Accounts for which messages were stored, each once. */
@@ -35,7 +35,7 @@ void batch_mail_clear(struct batch_mail *mail);
  * operations, perhaps all is; operations hold no results. After
  * DATABASE_FAILURE_LOST close the connection; after others it can be used.
  */
-MUST_CHECK enum database_failure batch_run(struct connection *connection,
+MUST_CHECK enum database_failure batch_run(struct pipeline *pipeline,
     struct store_operation **operations, size_t count,
     struct batch_mail *mail);
 

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "server/store/batch.h"
-#include "server/store/connection.h"
+#include "server/store/pipeline.h"
 #include "server/store/database.h"
 #include "server/store/mail_notifier.h"
 
@@ -44,7 +44,7 @@ struct store_thread {
 	pthread_t thread;
 	bool is_started;
 	bool is_ready; /* it takes operations */
-	struct connection *connection;
+	struct pipeline *pipeline;
 	size_t previous_count;
 	struct batch_mail mail;
 	struct store_operation **operations; /* batch_operations_max of them */
@@ -389,13 +389,13 @@ static enum status
 connect_once(struct store_thread *thread)
 {
 	const struct store_options *options = &thread->store->options;
-	const struct connection_options connection_options = {
+	const struct pipeline_options pipeline_options = {
 		.conninfo = options->conninfo,
 		.statement_timeout_ms = options->statement_timeout_ms,
 		.lock_timeout_ms = options->lock_timeout_ms,
 	};
 
-	return connection_open(&connection_options, &thread->connection);
+	return pipeline_open(&pipeline_options, &thread->pipeline);
 }
 
 static uint32_t
@@ -502,22 +502,22 @@ run_batch(struct store_thread *thread, struct store_operation **operations,
 	for (;;) {
 		enum database_failure failure;
 
-		if (thread->connection == NULL &&
+		if (thread->pipeline == NULL &&
 		    connect_before(thread, deadline_ms) != STATUS_OK) {
 			/* Before anyone hears of it, so that it is true. */
 			become_away(thread);
 			end_all(operations, count, STATUS_UNAVAILABLE);
 			return;
 		}
-		failure = batch_run(thread->connection, operations, count,
+		failure = batch_run(thread->pipeline, operations, count,
 		    &thread->mail);
 		switch (failure) {
 		case DATABASE_FAILURE_NONE:
 			hand_back(thread, operations, count);
 			return;
 		case DATABASE_FAILURE_LOST:
-			connection_close(thread->connection);
-			thread->connection = NULL;
+			pipeline_close(thread->pipeline);
+			thread->pipeline = NULL;
 			pause_ms(store, backoff_ms);
 			backoff_ms = longer(backoff_ms);
 			break;
@@ -560,8 +560,8 @@ run_thread(void *context)
 			break;
 		run_batch(thread, thread->operations, count);
 	}
-	connection_close(thread->connection);
-	thread->connection = NULL;
+	pipeline_close(thread->pipeline);
+	thread->pipeline = NULL;
 	return NULL;
 }
 

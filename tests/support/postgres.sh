@@ -10,6 +10,7 @@
 #                             with PEYK_TEST_DATABASE (connection string) and
 #                             PEYK_TEST_POSTGRES (DIR) set, and remove it all,
 #                             even when this script is killed
+#   postgres.sh schema CONNINFO   print the schema as db/schema.sql has it
 #
 # PostgreSQL refuses to run as root; then it runs as the user postgres, who has
 # to be able to reach DIR (mode 0755 all the way down).
@@ -82,14 +83,21 @@ run() {
 	exec "$@"
 }
 
+# Without what depends on the version of PostgreSQL and on the cluster.
+schema() {
+	"$bin/pg_dump" --schema-only --no-owner --no-privileges -d "$1" |
+		sed -e '/^-- Dumped /d' -e '/^\\\(un\)\?restrict /d' | cat -s
+}
+
 case ${1:-} in
 start) start "$2" ;;
 stop) stop "$2" ;;
 restart) stop "$2"; start "$2" ;;
 kill) kill_all "$2" ;;
 run) shift; run "$@" ;;
+schema) schema "$2" ;;
 *)
-	sed -n '2,16s/^# \{0,1\}//p' "$self" >&2
+	sed -n '2,17s/^# \{0,1\}//p' "$self" >&2
 	exit 2
 	;;
 esac

@@ -1,4 +1,4 @@
-#include "server/store/connection.h"
+#include "server/store/pipeline.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,7 +15,7 @@
  */
 #define STAGE_GRACE_MS 3000
 
-struct connection {
+struct pipeline {
 	PGconn *pg;
 	uint32_t stage_timeout_ms;
 	uint64_t deadline_ms; /* of the stage, monotonic */
@@ -31,37 +31,37 @@ struct connection {
 static void
 receive_notice(void *context, const PGresult *notice)
 {
-	struct connection *connection = context;
+	struct pipeline *pipeline = context;
 	const char *sqlstate = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
 	const char *function =
 	    PQresultErrorField(notice, PG_DIAG_SOURCE_FUNCTION);
 
 	if (sqlstate != NULL && strcmp(sqlstate, "01000") == 0 &&
 	    function != NULL && strcmp(function, "SyncRepWaitForLSN") == 0)
-		connection->is_in_doubt = true;
+		pipeline->is_in_doubt = true;
 }
 
 bool
-connection_take_doubt(struct connection *connection)
+pipeline_take_doubt(struct pipeline *pipeline)
 {
-	bool is_in_doubt = connection->is_in_doubt;
+	bool is_in_doubt = pipeline->is_in_doubt;
 
-	connection->is_in_doubt = false;
+	pipeline->is_in_doubt = false;
 	return is_in_doubt;
 }
 
 static enum database_failure
-lost(struct connection *connection, const char *what)
+lost(struct pipeline *pipeline, const char *what)
 {
-	database_log_error(what, NULL, connection->pg);
+	database_log_error(what, NULL, pipeline->pg);
 	return DATABASE_FAILURE_LOST;
 }
 
 /* Waits until PQgetResult() would not block. */
 static enum database_failure
-wait_for_result(struct connection *connection, const char *what)
+wait_for_result(struct pipeline *pipeline, const char *what)
 {
-	PGconn *pg = connection->pg;
+	PGconn *pg = pipeline->pg;
 
 	for (;;) {
 		struct pollfd poller = { .fd = PQsocket(pg), .events = POLLIN };
@@ -69,26 +69,26 @@ wait_for_result(struct connection *connection, const char *what)
 		int unsent = PQflush(pg);
 
 		if (unsent < 0)
-			return lost(connection, what);
+			return lost(pipeline, what);
 		if (!PQisBusy(pg))
 			return DATABASE_FAILURE_NONE;
-		if (now >= connection->deadline_ms) {
+		if (now >= pipeline->deadline_ms) {
 			log_event(LOG_LEVEL_WARNING, "database_silent",
 			    log_text("statement", what));
 			return DATABASE_FAILURE_LOST;
 		}
 		if (unsent > 0)
 			poller.events |= POLLOUT;
-		if (poll(&poller, 1, (int)(connection->deadline_ms - now)) < 0 &&
+		if (poll(&poller, 1, (int)(pipeline->deadline_ms - now)) < 0 &&
 		    errno != EINTR)
-			return lost(connection, what);
+			return lost(pipeline, what);
 		if (PQconsumeInput(pg) == 0)
-			return lost(connection, what);
+			return lost(pipeline, what);
 	}
 }
 
 static enum database_failure
-check_result(struct connection *connection, const char *what,
+check_result(struct pipeline *pipeline, const char *what,
     const PGresult *result)
 {
 	const char *sqlstate;
@@ -103,31 +103,31 @@ check_result(struct connection *connection, const char *what,
 	default:
 		break;
 	}
-	database_log_error(what, result, connection->pg);
-	if (PQstatus(connection->pg) != CONNECTION_OK)
+	database_log_error(what, result, pipeline->pg);
+	if (PQstatus(pipeline->pg) != CONNECTION_OK)
 		return DATABASE_FAILURE_LOST;
 	sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 	return database_classify(sqlstate);
 }
 
 static enum database_failure
-receive(struct connection *connection, const char *what, PGresult **out)
+receive(struct pipeline *pipeline, const char *what, PGresult **out)
 {
 	enum database_failure failure;
 	PGresult *result, *end;
 
-	if ((failure = wait_for_result(connection, what)) !=
+	if ((failure = wait_for_result(pipeline, what)) !=
 	    DATABASE_FAILURE_NONE)
 		return failure;
-	if ((result = PQgetResult(connection->pg)) == NULL)
-		return lost(connection, what);
-	failure = check_result(connection, what, result);
+	if ((result = PQgetResult(pipeline->pg)) == NULL)
+		return lost(pipeline, what);
+	failure = check_result(pipeline, what, result);
 	/* Each result is followed by a NULL. */
 	if (failure == DATABASE_FAILURE_NONE &&
-	    (failure = wait_for_result(connection, what)) ==
-	    DATABASE_FAILURE_NONE && (end = PQgetResult(connection->pg)) != NULL) {
+	    (failure = wait_for_result(pipeline, what)) ==
+	    DATABASE_FAILURE_NONE && (end = PQgetResult(pipeline->pg)) != NULL) {
 		PQclear(end);
-		failure = lost(connection, what);
+		failure = lost(pipeline, what);
 	}
 	if (failure != DATABASE_FAILURE_NONE || out == NULL)
 		PQclear(result);
@@ -137,14 +137,14 @@ receive(struct connection *connection, const char *what, PGresult **out)
 }
 
 enum database_failure
-connection_receive(struct connection *connection, enum statement statement,
+pipeline_receive(struct pipeline *pipeline, enum statement statement,
     PGresult **out)
 {
-	return receive(connection, statement_text(statement)->name, out);
+	return receive(pipeline, statement_text(statement)->name, out);
 }
 
 enum database_failure
-connection_send(struct connection *connection, enum statement statement,
+pipeline_send(struct pipeline *pipeline, enum statement statement,
     struct parameters *parameters)
 {
 	const struct statement_text *text = statement_text(statement);
@@ -154,118 +154,118 @@ connection_send(struct connection *connection, enum statement statement,
 	if (parameters != NULL &&
 	    parameters_view(parameters, &view) != STATUS_OK)
 		return DATABASE_FAILURE_NOMEM;
-	connection->has_unread_stage = true;
-	if (!PQsendQueryPrepared(connection->pg, text->name,
+	pipeline->has_unread_stage = true;
+	if (!PQsendQueryPrepared(pipeline->pg, text->name,
 		(int)(parameters != NULL ? parameters->count : 0), view.values,
 		view.sizes, view.formats, 1))
-		return lost(connection, text->name);
+		return lost(pipeline, text->name);
 	return DATABASE_FAILURE_NONE;
 }
 
 enum database_failure
-connection_flush(struct connection *connection)
+pipeline_flush(struct pipeline *pipeline)
 {
-	connection->deadline_ms =
-	    clock_monotonic_ms() + connection->stage_timeout_ms;
-	connection->has_unread_stage = true;
-	if (!PQpipelineSync(connection->pg))
-		return lost(connection, "sync");
-	connection->is_flushed = true;
+	pipeline->deadline_ms =
+	    clock_monotonic_ms() + pipeline->stage_timeout_ms;
+	pipeline->has_unread_stage = true;
+	if (!PQpipelineSync(pipeline->pg))
+		return lost(pipeline, "sync");
+	pipeline->is_flushed = true;
 	return DATABASE_FAILURE_NONE;
 }
 
 enum database_failure
-connection_end_stage(struct connection *connection)
+pipeline_end_stage(struct pipeline *pipeline)
 {
 	enum database_failure failure;
 	PGresult *result;
 	ExecStatusType status;
 
-	if ((failure = wait_for_result(connection, "sync")) !=
+	if ((failure = wait_for_result(pipeline, "sync")) !=
 	    DATABASE_FAILURE_NONE)
 		return failure;
-	result = PQgetResult(connection->pg);
+	result = PQgetResult(pipeline->pg);
 	status = PQresultStatus(result);
 	PQclear(result);
 	if (status != PGRES_PIPELINE_SYNC)
-		return lost(connection, "sync");
-	connection->has_unread_stage = false;
-	connection->is_flushed = false;
+		return lost(pipeline, "sync");
+	pipeline->has_unread_stage = false;
+	pipeline->is_flushed = false;
 	return DATABASE_FAILURE_NONE;
 }
 
 /* Reads to the end of the stage, whatever comes. */
 static enum database_failure
-skip_stage(struct connection *connection)
+skip_stage(struct pipeline *pipeline)
 {
 	enum database_failure failure;
 	int nulls = 0;
 
-	if (connection->has_unread_stage && !connection->is_flushed &&
-	    (failure = connection_flush(connection)) != DATABASE_FAILURE_NONE)
+	if (pipeline->has_unread_stage && !pipeline->is_flushed &&
+	    (failure = pipeline_flush(pipeline)) != DATABASE_FAILURE_NONE)
 		return failure;
-	while (connection->has_unread_stage) {
+	while (pipeline->has_unread_stage) {
 		PGresult *result;
 		ExecStatusType status;
 
-		if ((failure = wait_for_result(connection, "skip")) !=
+		if ((failure = wait_for_result(pipeline, "skip")) !=
 		    DATABASE_FAILURE_NONE)
 			return failure;
-		result = PQgetResult(connection->pg);
+		result = PQgetResult(pipeline->pg);
 		status = PQresultStatus(result);
 		/* Two in a row: there is no sync to wait for. */
 		nulls = result == NULL ? nulls + 1 : 0;
 		PQclear(result);
-		if (nulls > 1 || PQstatus(connection->pg) != CONNECTION_OK)
-			return lost(connection, "skip");
+		if (nulls > 1 || PQstatus(pipeline->pg) != CONNECTION_OK)
+			return lost(pipeline, "skip");
 		if (status == PGRES_PIPELINE_SYNC)
-			connection->has_unread_stage = false;
+			pipeline->has_unread_stage = false;
 	}
-	connection->is_flushed = false;
+	pipeline->is_flushed = false;
 	return DATABASE_FAILURE_NONE;
 }
 
 enum database_failure
-connection_reset(struct connection *connection)
+pipeline_reset(struct pipeline *pipeline)
 {
 	enum database_failure failure;
 
-	if ((failure = skip_stage(connection)) != DATABASE_FAILURE_NONE)
+	if ((failure = skip_stage(pipeline)) != DATABASE_FAILURE_NONE)
 		return failure;
-	if ((failure = connection_send(connection, STATEMENT_ROLLBACK, NULL)) !=
+	if ((failure = pipeline_send(pipeline, STATEMENT_ROLLBACK, NULL)) !=
 		DATABASE_FAILURE_NONE ||
-	    (failure = connection_flush(connection)) !=
+	    (failure = pipeline_flush(pipeline)) !=
 		DATABASE_FAILURE_NONE ||
-	    (failure = connection_receive(connection, STATEMENT_ROLLBACK,
+	    (failure = pipeline_receive(pipeline, STATEMENT_ROLLBACK,
 		 NULL)) != DATABASE_FAILURE_NONE)
 		return failure;
-	return connection_end_stage(connection);
+	return pipeline_end_stage(pipeline);
 }
 
 static enum database_failure
-configure(struct connection *connection,
-    const struct connection_options *options)
+configure(struct pipeline *pipeline,
+    const struct pipeline_options *options)
 {
 	char timeouts[128];
 	PGresult *result;
 	enum database_failure failure;
 
-	result = PQexec(connection->pg, statement_settings);
-	failure = check_result(connection, "settings", result);
+	result = PQexec(pipeline->pg, statement_settings);
+	failure = check_result(pipeline, "settings", result);
 	PQclear(result);
 	if (failure != DATABASE_FAILURE_NONE)
 		return failure;
 	snprintf(timeouts, sizeof(timeouts),
 	    "SET statement_timeout = %u; SET lock_timeout = %u",
 	    options->statement_timeout_ms, options->lock_timeout_ms);
-	result = PQexec(connection->pg, timeouts);
-	failure = check_result(connection, "settings", result);
+	result = PQexec(pipeline->pg, timeouts);
+	failure = check_result(pipeline, "settings", result);
 	PQclear(result);
 	return failure;
 }
 
 static enum database_failure
-prepare_all(struct connection *connection)
+prepare_all(struct pipeline *pipeline)
 {
 	enum database_failure failure;
 
@@ -273,55 +273,55 @@ prepare_all(struct connection *connection)
 		const struct statement_text *text =
 		    statement_text((enum statement)i);
 
-		if (!PQsendPrepare(connection->pg, text->name, text->sql, 0,
+		if (!PQsendPrepare(pipeline->pg, text->name, text->sql, 0,
 			NULL))
-			return lost(connection, text->name);
+			return lost(pipeline, text->name);
 	}
-	if ((failure = connection_flush(connection)) != DATABASE_FAILURE_NONE)
+	if ((failure = pipeline_flush(pipeline)) != DATABASE_FAILURE_NONE)
 		return failure;
 	for (unsigned i = 0; i < STATEMENT_COUNT; i++) {
-		if ((failure = connection_receive(connection,
+		if ((failure = pipeline_receive(pipeline,
 			 (enum statement)i, NULL)) != DATABASE_FAILURE_NONE)
 			return failure;
 	}
-	return connection_end_stage(connection);
+	return pipeline_end_stage(pipeline);
 }
 
 enum status
-connection_open(const struct connection_options *options,
-    struct connection **out)
+pipeline_open(const struct pipeline_options *options,
+    struct pipeline **out)
 {
-	struct connection *connection;
+	struct pipeline *pipeline;
 	enum status st;
 
-	if ((connection = calloc(1, sizeof(*connection))) == NULL)
+	if ((pipeline = calloc(1, sizeof(*pipeline))) == NULL)
 		return STATUS_NOMEM;
-	connection->stage_timeout_ms = options->statement_timeout_ms +
+	pipeline->stage_timeout_ms = options->statement_timeout_ms +
 	    options->lock_timeout_ms + STAGE_GRACE_MS;
-	if ((st = database_connect(options->conninfo, &connection->pg)) !=
+	if ((st = database_connect(options->conninfo, &pipeline->pg)) !=
 	    STATUS_OK)
 		goto out;
-	PQsetNoticeReceiver(connection->pg, receive_notice, connection);
+	PQsetNoticeReceiver(pipeline->pg, receive_notice, pipeline);
 	st = STATUS_UNAVAILABLE;
-	if (configure(connection, options) != DATABASE_FAILURE_NONE)
+	if (configure(pipeline, options) != DATABASE_FAILURE_NONE)
 		goto out;
-	if (!PQenterPipelineMode(connection->pg) ||
-	    PQsetnonblocking(connection->pg, 1) != 0 ||
-	    prepare_all(connection) != DATABASE_FAILURE_NONE)
+	if (!PQenterPipelineMode(pipeline->pg) ||
+	    PQsetnonblocking(pipeline->pg, 1) != 0 ||
+	    prepare_all(pipeline) != DATABASE_FAILURE_NONE)
 		goto out;
-	*out = connection;
-	connection = NULL;
+	*out = pipeline;
+	pipeline = NULL;
 	st = STATUS_OK;
 out:
-	connection_close(connection);
+	pipeline_close(pipeline);
 	return st;
 }
 
 void
-connection_close(struct connection *connection)
+pipeline_close(struct pipeline *pipeline)
 {
-	if (connection == NULL)
+	if (pipeline == NULL)
 		return;
-	PQfinish(connection->pg);
-	free(connection);
+	PQfinish(pipeline->pg);
+	free(pipeline);
 }
