@@ -1,6 +1,9 @@
 #ifndef PEYK_CLIENT_ERROR_H
 #define PEYK_CLIENT_ERROR_H
 
+#include <stddef.h>
+
+#include "base/bytes.h"
 #include "base/status.h"
 #include "client/exit_code.h"
 
@@ -35,5 +38,14 @@ enum status client_error_set(struct client_error *error, enum status st,
  */
 enum status client_error_set_plain(struct client_error *error, enum status st,
     const char *doing);
+
+/*
+ * Text of others, such as a name, sanitized and cut to fit out with its NUL:
+ * for sentences. Empty if there is no memory.
+ */
+void client_display(struct bytes text, char *out, size_t size);
+
+/* Holds any name that client_display() gives. */
+#define CLIENT_DISPLAY_SIZE 769
 
 #endif

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
 #include "client/error.h"
@@ -47,6 +48,18 @@ enum message_author {
 	MESSAGE_AUTHOR_CONFLICTING = 2,
 };
 
+/*
+ * Of incoming messages: what the sender's counters say. The numbers are
+ * stored. All but EXPECTED are worth a word to the user.
+ */
+enum message_order {
+	MESSAGE_ORDER_EXPECTED = 0,
+	MESSAGE_ORDER_MISSING = 1, /* missing_before it never came */
+	MESSAGE_ORDER_FORKED = 2,  /* the one before it came altered or not */
+	MESSAGE_ORDER_EARLIER = 3, /* it should have come earlier */
+	MESSAGE_ORDER_ANEW = 4,    /* the sender lost its state, began anew */
+};
+
 /* Names and text are UTF-8 as they came: sanitize for a terminal. */
 struct message {
 	int64_t number; /* local, rising in the order of storing */
@@ -55,17 +68,19 @@ struct message {
 	char *peer;           /* the other's name, as it spells it */
 	char *peer_canonical;
 	struct signing_public_key peer_key;
-	char *text; /* NUL-terminated; a NUL may be inside: see text_size */
+	char *text; /* without a NUL inside */
 	size_t text_size;
 	uint64_t sent_at_ms;   /* the sender's clock */
 	uint64_t stored_at_ms; /* the server's clock; 0 while unknown */
 	enum message_outcome outcome; /* outgoing */
 	enum message_author author;   /* incoming */
-	/* Incoming: how many before it from this sender never came (as far
-	   as its counters tell). 0: none. */
-	uint64_t missing_before;
+	enum message_order order;     /* incoming */
+	uint64_t missing_before; /* MESSAGE_ORDER_MISSING: how many; else 0 */
 	bool is_shown; /* incoming: a command has displayed it */
 };
+
+/* No-op on a zeroed one. */
+void message_clear(struct message *message);
 
 struct message_list {
 	struct message *items;
@@ -93,6 +108,10 @@ MUST_CHECK enum status history_list(struct session *session,
     const struct history_query *query, struct message_list *out,
     struct client_error *error);
 
+/* Appends the canonical form of a name. STATUS_INVALID (exit 2). */
+MUST_CHECK enum status history_canonical(struct bytes name, struct buf *out,
+    struct client_error *error);
+
 /* 32 lower-case hex digits and NUL. */
 #define MESSAGE_ID_TEXT_SIZE 33
 
@@ -103,8 +122,12 @@ void message_id_format(const uint8_t id[MESSAGE_ID_SIZE],
 MUST_CHECK enum status message_id_parse(const char *text,
     uint8_t out[MESSAGE_ID_SIZE], struct client_error *error);
 
-/* "stored", "pending", ...; "pinned", "unverified", "conflicting". */
+/*
+ * "stored", "pending" and so on; "pinned", "unverified", "conflicting";
+ * "expected", "missing", "forked", "earlier", "anew".
+ */
 const char *message_outcome_name(enum message_outcome outcome);
 const char *message_author_name(enum message_author author);
+const char *message_order_name(enum message_order order);
 
 #endif

@@ -9,6 +9,7 @@
 #include "client/error.h"
 #include "crypto/keys.h"
 #include "crypto/password.h"
+#include "wire/identity.h"
 
 /*
  * identity.key: the private keys of an account and the key of its database,
@@ -69,18 +70,20 @@ MUST_CHECK enum status vault_open(const char *path, struct bytes password,
 void vault_free(struct vault *vault);
 
 /* All borrowed from the vault. */
-const char *vault_name(const struct vault *vault);      /* as its owner spells it */
-const char *vault_canonical(const struct vault *vault); /* its canonical form */
+const char *vault_name(const struct vault *vault); /* as its owner spells it */
+const char *vault_canonical(const struct vault *vault);
 const struct signing_key_pair *vault_signing(const struct vault *vault);
 const struct encryption_key_pair *vault_encryption(const struct vault *vault);
 const struct database_key *vault_database_key(const struct vault *vault);
 const struct signing_public_key *vault_server_key(const struct vault *vault);
+const struct identity *vault_identity(const struct vault *vault);
 /* The SignedIdentity, serialized: what others get to see. */
-struct bytes vault_identity(const struct vault *vault);
+struct bytes vault_statement(const struct vault *vault);
 
 /*
- * The username that a key file tells in clear, unverified, appended to out.
- * STATUS_INVALID if it is no key file; those of file_read_private().
+ * The username that a key file tells in clear, appended to out; nobody
+ * vouches for it before the password does. STATUS_INVALID if it is no key
+ * file; those of file_read_private().
  */
 MUST_CHECK enum status vault_peek_name(const char *path, struct buf *out);
 

@@ -1,0 +1,31 @@
+#ifndef PEYK_CLIENT_SESSION_CORE_H
+#define PEYK_CLIENT_SESSION_CORE_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "client/connection.h"
+#include "client/session_request.h"
+#include "rpc/sealed.h"
+
+/* The inside of a session: for session.c and session_request.c only. */
+struct session {
+	struct rpc_sealed_client peer; /* first: generated stubs see this */
+	struct client_error *peer_error;
+	const struct account *account;
+	struct state *state;
+	struct connection *connection;
+	const volatile sig_atomic_t *interrupt;
+	int lock;       /* the account's lock; -1: not held */
+	bool is_quiet;  /* retrying was told */
+	struct session_tally tally;
+	/* Of requests that an earlier run had left; told when unlocked. */
+	struct session_tally unfinished;
+};
+
+MUST_CHECK enum status session_lock(struct session *session,
+    struct client_error *error);
+/* No-op when it is not held. */
+void session_unlock(struct session *session);
+
+#endif

@@ -1,0 +1,167 @@
+#ifndef PEYK_CLIENT_STATE_MESSAGES_H
+#define PEYK_CLIENT_STATE_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "client/history.h"
+#include "client/state.h"
+#include "e2ee/chain.h"
+
+/*
+ * Messages, acknowledgements, and what was set aside, in state.db; errors as
+ * in client/state.h.
+ */
+
+#define STATE_INBOX_ID_SIZE 16
+
+/* Set-aside ciphertexts that are kept; the oldest go first. */
+#define STATE_SET_ASIDE_MAX 1000
+
+/* Names of which the authors are still to be looked up. */
+struct state_names {
+	char **items;
+	size_t count;
+};
+
+void state_names_clear(struct state_names *names);
+
+/* ---- Outgoing ---- */
+
+/* All borrowed. */
+struct state_outgoing {
+	const uint8_t *id; /* MESSAGE_ID_SIZE */
+	const char *peer;
+	const char *peer_canonical;
+	const struct signing_public_key *peer_key;
+	struct bytes text;
+	uint64_t sent_at_ms;
+	uint64_t sequence; /* of the request that carries it */
+	size_t position;   /* in that request */
+	struct e2ee_chain before; /* the chain before this message */
+};
+
+/*
+ * Adds it as MESSAGE_OUTCOME_PENDING, or takes the place of one with that id
+ * that was refused. STATUS_EXISTS: an id that is pending or stored.
+ */
+MUST_CHECK enum status state_outgoing_add(struct state *state,
+    const struct state_outgoing *message);
+
+/* STATUS_NOT_FOUND. */
+MUST_CHECK enum status state_outgoing_read(struct state *state,
+    const uint8_t id[MESSAGE_ID_SIZE], struct message *out);
+
+/* One message of a request in the outbox. */
+struct state_pending {
+	int64_t number;
+	struct signing_public_key peer_key;
+	struct e2ee_chain before;
+};
+
+/* Those of a request, by position. free() *out. */
+MUST_CHECK enum status state_pending_list(struct state *state,
+    uint64_t sequence, struct state_pending **out, size_t *count);
+
+/* Decides one; it is no longer pending. */
+MUST_CHECK enum status state_outgoing_settle(struct state *state,
+    int64_t number, enum message_outcome outcome, uint64_t stored_at_ms);
+
+/* ---- Incoming ---- */
+
+/* All borrowed. */
+struct state_incoming {
+	const uint8_t *id; /* MESSAGE_ID_SIZE */
+	const char *peer;
+	const char *peer_canonical;
+	const struct signing_public_key *peer_key;
+	struct bytes text;
+	uint64_t sent_at_ms;
+	uint64_t stored_at_ms;
+	enum message_order order;
+	uint64_t missing_before;
+	bool is_author_pinned; /* false: still to be looked up */
+};
+
+/* Whether this (sender key, message id) is there already. */
+MUST_CHECK enum status state_incoming_is_known(struct state *state,
+    const struct signing_public_key *peer_key,
+    const uint8_t id[MESSAGE_ID_SIZE], bool *out);
+MUST_CHECK enum status state_incoming_add(struct state *state,
+    const struct state_incoming *message);
+
+/* Names whose messages have authors to be looked up; up to limit. */
+MUST_CHECK enum status state_incoming_unchecked(struct state *state,
+    size_t limit, struct state_names *out);
+
+/*
+ * Judges those of one name: by the pinned key (NULL: nobody is pinned).
+ */
+MUST_CHECK enum status state_incoming_judge(struct state *state,
+    const char *canonical, const struct signing_public_key *pinned);
+
+/*
+ * Takes messages that were never shown and that no living process has taken,
+ * in order, and marks them as taken by this handle. canonical may be NULL:
+ * of everyone.
+ */
+MUST_CHECK enum status state_incoming_take(struct state *state,
+    const char *canonical, size_t limit, struct message_list *out);
+
+/* Marks one as shown, or gives it back. */
+MUST_CHECK enum status state_incoming_set_shown(struct state *state,
+    int64_t number, bool is_shown);
+
+/* How many were never shown, of others than canonical (NULL: of all). */
+MUST_CHECK enum status state_incoming_count_waiting(struct state *state,
+    const char *canonical, uint64_t *out);
+
+/* ---- Reading ---- */
+
+struct state_message_query {
+	const char *canonical; /* NULL: everyone */
+	int64_t after, before;
+	size_t limit;
+	bool is_from_end;
+};
+
+MUST_CHECK enum status state_message_list(struct state *state,
+    const struct state_message_query *query, struct message_list *out);
+
+/* ---- Acknowledgements ---- */
+
+/* Remembers that a message is safely stored. Repeats are fine. */
+MUST_CHECK enum status state_ack_add(struct state *state,
+    const uint8_t inbox_id[STATE_INBOX_ID_SIZE]);
+
+/*
+ * Puts up to limit of them into the poll of this number: 16 bytes each,
+ * joined, appended to out.
+ */
+MUST_CHECK enum status state_ack_assign(struct state *state,
+    uint64_t sequence, size_t limit, struct buf *out);
+MUST_CHECK enum status state_ack_count(struct state *state, uint64_t *out);
+
+/* The polls up to this number were done: their acknowledgements with them. */
+MUST_CHECK enum status state_ack_settle(struct state *state,
+    uint64_t sequence);
+/* The poll of this number was refused: they are open again. */
+MUST_CHECK enum status state_ack_reopen(struct state *state,
+    uint64_t sequence);
+
+/* ---- What cannot be read ---- */
+
+/* Repeats change nothing. reason: a word for us. */
+MUST_CHECK enum status state_set_aside(struct state *state,
+    const uint8_t inbox_id[STATE_INBOX_ID_SIZE], struct bytes ciphertext,
+    uint64_t stored_at_ms, const char *reason);
+
+/* How many the user was not told of yet; and marks them as told. */
+MUST_CHECK enum status state_set_aside_count_untold(struct state *state,
+    uint64_t *out);
+MUST_CHECK enum status state_set_aside_mark_told(struct state *state);
+
+#endif

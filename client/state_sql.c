@@ -1,0 +1,472 @@
+#include "client/state_sql.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * SQLite 3.15 is the oldest that is met: no UPSERT, no RETURNING. Times are
+ * Unix milliseconds. Numbers of enums are those of the headers.
+ */
+const char *const state_migrations[STATE_SCHEMA_VERSION] = {
+	"CREATE TABLE account ("
+	" one INTEGER PRIMARY KEY CHECK (one = 1),"
+	" signing_key BLOB NOT NULL,"
+	" status INTEGER NOT NULL,"
+	" last_sequence INTEGER NOT NULL,"
+	" refusal_code INTEGER NOT NULL DEFAULT 0,"
+	" refusal TEXT NOT NULL DEFAULT '');"
+
+	"CREATE TABLE outbox ("
+	" sequence INTEGER PRIMARY KEY,"
+	" method TEXT NOT NULL,"
+	" is_parked INTEGER NOT NULL DEFAULT 0,"
+	" request BLOB NOT NULL);"
+
+	"CREATE TABLE contacts ("
+	" canonical TEXT PRIMARY KEY,"
+	" identity BLOB NOT NULL,"
+	" pinned_at_ms INTEGER NOT NULL,"
+	" verified_at_ms INTEGER NOT NULL DEFAULT 0,"
+	" changed_identity BLOB,"
+	" changed_at_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+
+	"CREATE TABLE send_chains ("
+	" own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
+	" counter INTEGER NOT NULL, hash BLOB NOT NULL,"
+	" PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
+	"CREATE TABLE receive_chains ("
+	" own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
+	" counter INTEGER NOT NULL, hash BLOB NOT NULL,"
+	" PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
+
+	/* AUTOINCREMENT: a number never comes again, so pages stay right. */
+	"CREATE TABLE messages ("
+	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" direction INTEGER NOT NULL,"
+	" message_id BLOB NOT NULL,"
+	" peer TEXT NOT NULL,"
+	" peer_canonical TEXT NOT NULL,"
+	" peer_key BLOB NOT NULL,"
+	" text TEXT NOT NULL,"
+	" sent_at_ms INTEGER NOT NULL,"
+	" stored_at_ms INTEGER NOT NULL DEFAULT 0,"
+	" outcome INTEGER NOT NULL DEFAULT 1,"
+	" author INTEGER NOT NULL DEFAULT 1,"
+	" sequence_order INTEGER NOT NULL DEFAULT 0,"
+	" missing_before INTEGER NOT NULL DEFAULT 0,"
+	/* Incoming: 0 new, 1 taken by a process, 2 shown. */
+	" shown INTEGER NOT NULL DEFAULT 2,"
+	" taken_by TEXT,"
+	/* Outgoing and pending: its request, and the chain before it. */
+	" sequence INTEGER,"
+	" position INTEGER,"
+	" chain_counter INTEGER,"
+	" chain_hash BLOB);"
+	"CREATE UNIQUE INDEX messages_incoming_once"
+	" ON messages (peer_key, message_id) WHERE direction = 0;"
+	"CREATE UNIQUE INDEX messages_outgoing_once"
+	" ON messages (message_id) WHERE direction = 1;"
+	"CREATE INDEX messages_of_peer ON messages (peer_canonical, number);"
+	"CREATE INDEX messages_waiting ON messages (number) WHERE shown < 2;"
+	"CREATE INDEX messages_unchecked ON messages (peer_canonical)"
+	" WHERE author = 3;"
+	"CREATE INDEX messages_pending ON messages (sequence, position)"
+	" WHERE sequence IS NOT NULL;"
+
+	"CREATE TABLE acks ("
+	" inbox_id BLOB PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;"
+
+	"CREATE TABLE set_aside ("
+	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" inbox_id BLOB NOT NULL UNIQUE,"
+	" ciphertext BLOB NOT NULL,"
+	" stored_at_ms INTEGER NOT NULL,"
+	" reason TEXT NOT NULL,"
+	" is_told INTEGER NOT NULL DEFAULT 0);",
+};
+
+#define MESSAGE_COLUMNS \
+	"number, direction, message_id, peer, peer_canonical, peer_key, " \
+	"text, sent_at_ms, stored_at_ms, outcome, author, missing_before, " \
+	"shown, sequence_order"
+
+const char *const state_statements[STATE_STATEMENT_COUNT] = {
+	[STATE_BEGIN] = "BEGIN IMMEDIATE",
+	[STATE_COMMIT] = "COMMIT",
+	[STATE_ROLLBACK] = "ROLLBACK",
+	[STATE_ACCOUNT_ADD] =
+	    "INSERT INTO account (one, signing_key, status, last_sequence)"
+	    " VALUES (1, ?1, 0, 0)",
+	[STATE_ACCOUNT_READ] =
+	    "SELECT signing_key, status, last_sequence, refusal_code, refusal"
+	    " FROM account",
+	[STATE_ACCOUNT_SET_STATUS] =
+	    "UPDATE account SET status = ?1, refusal_code = ?2, refusal = ?3",
+	[STATE_ACCOUNT_SET_SEQUENCE] =
+	    "UPDATE account SET last_sequence = ?1",
+
+	[STATE_OUTBOX_ADD] =
+	    "INSERT INTO outbox (sequence, method, request)"
+	    " VALUES (?1, ?2, ?3)",
+	[STATE_OUTBOX_READ] =
+	    "SELECT method, is_parked, request FROM outbox"
+	    " WHERE sequence = ?1",
+	[STATE_OUTBOX_FIRST] =
+	    "SELECT sequence FROM outbox WHERE is_parked = 0"
+	    " ORDER BY sequence LIMIT 1",
+	[STATE_OUTBOX_COUNT_RANGE] =
+	    "SELECT count(*) FROM outbox"
+	    " WHERE sequence >= ?1 AND sequence < ?2",
+	[STATE_OUTBOX_PARK] =
+	    "UPDATE outbox SET is_parked = 1 WHERE sequence = ?1",
+	[STATE_OUTBOX_COUNT_PARKED] =
+	    "SELECT count(*) FROM outbox WHERE is_parked = 1",
+	[STATE_OUTBOX_SETTLE] =
+	    "DELETE FROM outbox WHERE sequence = ?1"
+	    " OR (sequence < ?1 AND is_parked = 1)",
+
+	[STATE_CONTACT_READ] =
+	    "SELECT canonical, identity, pinned_at_ms, verified_at_ms,"
+	    " changed_identity, changed_at_ms FROM contacts"
+	    " WHERE canonical = ?1",
+	[STATE_CONTACT_LIST] =
+	    "SELECT canonical, identity, pinned_at_ms, verified_at_ms,"
+	    " changed_identity, changed_at_ms FROM contacts"
+	    " ORDER BY canonical",
+	[STATE_CONTACT_PIN] =
+	    "INSERT INTO contacts (canonical, identity, pinned_at_ms)"
+	    " VALUES (?1, ?2, ?3)",
+	[STATE_CONTACT_SET_CHANGED] =
+	    "UPDATE contacts SET changed_identity = ?2, changed_at_ms = ?3"
+	    " WHERE canonical = ?1",
+	[STATE_CONTACT_SET_VERIFIED] =
+	    "UPDATE contacts SET verified_at_ms = ?2 WHERE canonical = ?1",
+
+	[STATE_SEND_CHAIN_READ] =
+	    "SELECT counter, hash FROM send_chains"
+	    " WHERE own_key = ?1 AND peer_key = ?2",
+	[STATE_SEND_CHAIN_WRITE] =
+	    "INSERT OR REPLACE INTO send_chains"
+	    " (own_key, peer_key, counter, hash) VALUES (?1, ?2, ?3, ?4)",
+	[STATE_RECEIVE_CHAIN_READ] =
+	    "SELECT counter, hash FROM receive_chains"
+	    " WHERE own_key = ?1 AND peer_key = ?2",
+	[STATE_RECEIVE_CHAIN_WRITE] =
+	    "INSERT OR REPLACE INTO receive_chains"
+	    " (own_key, peer_key, counter, hash) VALUES (?1, ?2, ?3, ?4)",
+
+	/* Outcomes 2 to 4: it was refused, and may be tried again. */
+	[STATE_OUTGOING_DELETE_REFUSED] =
+	    "DELETE FROM messages WHERE direction = 1 AND message_id = ?1"
+	    " AND outcome IN (2, 3, 4)",
+	[STATE_OUTGOING_ADD] =
+	    "INSERT INTO messages (direction, message_id, peer,"
+	    " peer_canonical, peer_key, text, sent_at_ms, outcome, sequence,"
+	    " position, chain_counter, chain_hash)"
+	    " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10)",
+	[STATE_OUTGOING_READ] =
+	    "SELECT " MESSAGE_COLUMNS " FROM messages"
+	    " WHERE direction = 1 AND message_id = ?1",
+	[STATE_OUTGOING_SETTLE] =
+	    "UPDATE messages SET outcome = ?2, stored_at_ms = ?3,"
+	    " sequence = NULL, position = NULL, chain_counter = NULL,"
+	    " chain_hash = NULL WHERE number = ?1",
+	[STATE_PENDING_LIST] =
+	    "SELECT number, peer_key, chain_counter, chain_hash FROM messages"
+	    " WHERE sequence = ?1 ORDER BY position",
+
+	[STATE_INCOMING_IS_KNOWN] =
+	    "SELECT count(*) FROM messages WHERE direction = 0"
+	    " AND peer_key = ?1 AND message_id = ?2",
+	[STATE_INCOMING_ADD] =
+	    "INSERT INTO messages (direction, message_id, peer,"
+	    " peer_canonical, peer_key, text, sent_at_ms, stored_at_ms,"
+	    " author, sequence_order, missing_before, shown)"
+	    " VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+	[STATE_INCOMING_UNCHECKED] =
+	    "SELECT DISTINCT peer_canonical FROM messages WHERE author = 3"
+	    " LIMIT ?1",
+	/* Pinned, conflicting with a pin, or nobody is pinned. */
+	[STATE_INCOMING_JUDGE] =
+	    "UPDATE messages SET author = CASE WHEN ?2 IS NULL THEN 0"
+	    " WHEN peer_key = ?2 THEN 1 ELSE 2 END"
+	    " WHERE author = 3 AND peer_canonical = ?1",
+	[STATE_INCOMING_TAKERS] =
+	    "SELECT DISTINCT taken_by FROM messages WHERE shown < 2"
+	    " AND shown = 1",
+	[STATE_INCOMING_GIVE_BACK] =
+	    "UPDATE messages SET shown = 0, taken_by = NULL"
+	    " WHERE shown < 2 AND shown = 1 AND taken_by = ?1",
+	[STATE_INCOMING_TAKE] =
+	    "UPDATE messages SET shown = 1, taken_by = ?1"
+	    " WHERE number IN (SELECT number FROM messages"
+	    " WHERE shown < 2 AND shown = 0"
+	    " AND (?2 IS NULL OR peer_canonical = ?2)"
+	    " ORDER BY number LIMIT ?3)",
+	[STATE_INCOMING_TAKEN] =
+	    "SELECT " MESSAGE_COLUMNS " FROM messages"
+	    " WHERE shown < 2 AND shown = 1 AND taken_by = ?1"
+	    " ORDER BY number",
+	[STATE_INCOMING_SET_SHOWN] =
+	    "UPDATE messages SET shown = ?2, taken_by = NULL"
+	    " WHERE number = ?1 AND direction = 0",
+	[STATE_INCOMING_COUNT_WAITING] =
+	    "SELECT count(*) FROM messages WHERE shown < 2 AND shown = 0"
+	    " AND (?1 IS NULL OR peer_canonical <> ?1)",
+
+	[STATE_MESSAGE_LIST_FIRST] =
+	    "SELECT " MESSAGE_COLUMNS " FROM messages"
+	    " WHERE (?1 IS NULL OR peer_canonical = ?1)"
+	    " AND number > ?2 AND number < ?3 ORDER BY number LIMIT ?4",
+	[STATE_MESSAGE_LIST_LAST] =
+	    "SELECT * FROM (SELECT " MESSAGE_COLUMNS " FROM messages"
+	    " WHERE (?1 IS NULL OR peer_canonical = ?1)"
+	    " AND number > ?2 AND number < ?3 ORDER BY number DESC LIMIT ?4)"
+	    " ORDER BY number",
+
+	[STATE_ACK_ADD] =
+	    "INSERT OR IGNORE INTO acks (inbox_id) VALUES (?1)",
+	[STATE_ACK_PICK] =
+	    "SELECT inbox_id FROM acks ORDER BY inbox_id LIMIT ?1",
+	[STATE_ACK_ASSIGN] =
+	    "UPDATE acks SET sequence = ?2 WHERE inbox_id = ?1",
+	[STATE_ACK_COUNT] = "SELECT count(*) FROM acks",
+	[STATE_ACK_SETTLE] = "DELETE FROM acks WHERE sequence <= ?1",
+	[STATE_ACK_REOPEN] =
+	    "UPDATE acks SET sequence = NULL WHERE sequence = ?1",
+
+	[STATE_SET_ASIDE_ADD] =
+	    "INSERT OR IGNORE INTO set_aside"
+	    " (inbox_id, ciphertext, stored_at_ms, reason)"
+	    " VALUES (?1, ?2, ?3, ?4)",
+	[STATE_SET_ASIDE_PRUNE] =
+	    "DELETE FROM set_aside WHERE number <="
+	    " (SELECT max(number) FROM set_aside) - ?1",
+	[STATE_SET_ASIDE_COUNT_UNTOLD] =
+	    "SELECT count(*) FROM set_aside WHERE is_told = 0",
+	[STATE_SET_ASIDE_MARK_TOLD] =
+	    "UPDATE set_aside SET is_told = 1 WHERE is_told = 0",
+};
+
+enum status
+state_status(struct state *state, int code)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return STATUS_OK;
+	case SQLITE_NOMEM:
+		return STATUS_NOMEM;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+	case SQLITE_PROTOCOL:
+		return state->was_interrupted ? STATUS_CANCELLED : STATUS_BUSY;
+	case SQLITE_INTERRUPT:
+		return STATUS_CANCELLED;
+	case SQLITE_NOTADB:
+	case SQLITE_CORRUPT:
+	case SQLITE_FORMAT:
+		return STATUS_FORGED;
+	case SQLITE_FULL:
+		errno = ENOSPC;
+		return STATUS_IO;
+	case SQLITE_READONLY:
+		errno = EROFS;
+		return STATUS_IO;
+	case SQLITE_PERM:
+	case SQLITE_AUTH:
+		errno = EACCES;
+		return STATUS_IO;
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+		errno = state->db != NULL ? sqlite3_system_errno(state->db) :
+		    0;
+		if (errno == 0)
+			errno = EIO;
+		return STATUS_IO;
+	default:
+		return STATUS_INTERNAL;
+	}
+}
+
+void
+sql_start(struct sql *sql, struct state *state,
+    enum state_statement statement)
+{
+	sqlite3_stmt **prepared = &state->prepared[statement];
+
+	*sql = (struct sql){ .state = state, .code = SQLITE_OK };
+	state->was_interrupted = false;
+	if (*prepared == NULL)
+		sql->code = sqlite3_prepare_v2(state->db,
+		    state_statements[statement], -1, prepared, NULL);
+	sql->statement = *prepared;
+}
+
+/* The place of the next parameter, or 0 after an error. */
+static int
+next(struct sql *sql)
+{
+	return sql->code == SQLITE_OK ? ++sql->bound : 0;
+}
+
+void
+sql_bind_i64(struct sql *sql, int64_t value)
+{
+	int at = next(sql);
+
+	if (at != 0)
+		sql->code = sqlite3_bind_int64(sql->statement, at, value);
+}
+
+void
+sql_bind_u64(struct sql *sql, uint64_t value)
+{
+	assert(value <= INT64_MAX);
+	sql_bind_i64(sql, (int64_t)value);
+}
+
+void
+sql_bind_bytes(struct sql *sql, struct bytes bytes)
+{
+	int at = next(sql);
+
+	/* A NULL pointer would bind null. */
+	if (at != 0)
+		sql->code = sqlite3_bind_blob64(sql->statement, at,
+		    bytes.data != NULL ? bytes.data : (const uint8_t *)"",
+		    bytes.size, SQLITE_STATIC);
+}
+
+void
+sql_bind_text(struct sql *sql, const char *text)
+{
+	int at = next(sql);
+
+	if (at != 0)
+		sql->code = text == NULL ?
+		    sqlite3_bind_null(sql->statement, at) :
+		    sqlite3_bind_text(sql->statement, at, text, -1,
+		    SQLITE_STATIC);
+}
+
+void
+sql_bind_text_bytes(struct sql *sql, struct bytes text)
+{
+	int at = next(sql);
+
+	if (at != 0)
+		sql->code = sqlite3_bind_text64(sql->statement, at,
+		    text.data != NULL ? (const char *)text.data : "",
+		    text.size, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void
+sql_end(struct sql *sql)
+{
+	int saved_errno = errno;
+
+	if (sql->statement == NULL)
+		return;
+	/* The error of a reset is the one that step has told. */
+	(void)sqlite3_reset(sql->statement);
+	(void)sqlite3_clear_bindings(sql->statement);
+	errno = saved_errno;
+}
+
+enum status
+sql_step(struct sql *sql, bool *has_row)
+{
+	if (sql->code == SQLITE_OK || sql->code == SQLITE_ROW)
+		sql->code = sqlite3_step(sql->statement);
+	if (sql->code != SQLITE_ROW && sql->code != SQLITE_DONE)
+		return state_status(sql->state, sql->code);
+	*has_row = sql->code == SQLITE_ROW;
+	return STATUS_OK;
+}
+
+enum status
+sql_run(struct sql *sql)
+{
+	bool has_row = false;
+	enum status st;
+
+	do
+		st = sql_step(sql, &has_row);
+	while (st == STATUS_OK && has_row);
+	sql_end(sql);
+	return st;
+}
+
+enum status
+sql_number(struct sql *sql, uint64_t *out)
+{
+	bool has_row = false;
+	enum status st;
+
+	if ((st = sql_step(sql, &has_row)) == STATUS_OK)
+		*out = has_row ? sql_u64(sql, 0) : 0;
+	sql_end(sql);
+	return st;
+}
+
+int64_t
+sql_i64(const struct sql *sql, int column)
+{
+	return sqlite3_column_int64(sql->statement, column);
+}
+
+uint64_t
+sql_u64(const struct sql *sql, int column)
+{
+	int64_t value = sql_i64(sql, column);
+
+	return value > 0 ? (uint64_t)value : 0;
+}
+
+bool
+sql_is_null(const struct sql *sql, int column)
+{
+	return sqlite3_column_type(sql->statement, column) == SQLITE_NULL;
+}
+
+struct bytes
+sql_bytes(const struct sql *sql, int column)
+{
+	const void *data = sqlite3_column_blob(sql->statement, column);
+	int size = sqlite3_column_bytes(sql->statement, column);
+
+	return bytes_make(data, data != NULL && size > 0 ? (size_t)size : 0);
+}
+
+enum status
+sql_copy(const struct sql *sql, int column, uint8_t *out, size_t size)
+{
+	struct bytes bytes = sql_bytes(sql, column);
+
+	if (bytes.size != size)
+		return STATUS_FORGED;
+	if (size > 0)
+		memcpy(out, bytes.data, size);
+	return STATUS_OK;
+}
+
+enum status
+sql_copy_text(const struct sql *sql, int column, char **out, size_t *size)
+{
+	struct bytes bytes = sql_bytes(sql, column);
+	char *text = malloc(bytes.size + 1);
+
+	if (text == NULL)
+		return STATUS_NOMEM;
+	if (bytes.size > 0)
+		memcpy(text, bytes.data, bytes.size);
+	text[bytes.size] = '\0';
+	*out = text;
+	if (size != NULL)
+		*size = bytes.size;
+	return STATUS_OK;
+}
