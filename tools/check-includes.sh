@@ -14,21 +14,21 @@ system=$(tr -d ' \t\n' <<<"$system")
 
 # folder | own headers it may include | foreign headers it may include
 rules='
-base|base/|sodium|utf8proc
-crypto|base/ crypto/|openssl/ sodium
-wire|base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/ malloc
-channel|base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c|protobuf-c/
-e2ee|base/ crypto/ wire/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c|
-rpc|base/ rpc/ gen/(grpc|google)/|grpc/ protobuf-c/
-server/store|base/ server/store/|libpq-fe postgresql/
-server|base/ crypto/ wire/ channel/ rpc/ gen/ server/|
-client|base/ crypto/ wire/ channel/ e2ee/ rpc/ gen/ client/|sqlcipher/ jansson editline/ histedit qrencode
+base;base/|sodium;utf8proc
+crypto;base/ crypto/;openssl/ sodium
+wire;base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/ malloc
+channel;base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/
+e2ee;base/ crypto/ wire/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c;
+rpc;base/ rpc/ gen/(grpc|google)/;grpc/ protobuf-c/
+server/store;base/ server/store/;libpq-fe postgresql/
+server;base/ crypto/ wire/ channel/ rpc/ gen/ server/;
+client;base/ crypto/ wire/ channel/ e2ee/ rpc/ gen/ client/;sqlcipher/ jansson editline/ histedit qrencode
 '
 
 failed=0
 complain() { echo "$*" >&2; failed=1; }
 
-while IFS='|' read -r folder own foreign; do
+while IFS=';' read -r folder own foreign; do
 	[ -n "$folder" ] && [ -d "$folder" ] || continue
 	own_pattern="^($(tr ' ' '|' <<<"$own"))"
 	foreign_pattern="^(${foreign:+$(tr ' |' '||' <<<"$foreign")|}($system)\.h$)"
