@@ -159,9 +159,15 @@ end_if_complete(struct rpc_client_call *call)
 		call->events.on_status(call, &call->status, call->events.arg);
 }
 
+/*
+ * Once, before the first message: the batch with the headers has sends in it,
+ * and may complete after a message that came later.
+ */
 static void
 tell_headers(struct rpc_client_call *call)
 {
+	if (call->has_headers)
+		return;
 	call->has_headers = true;
 	if (!call->is_freed && call->events.on_headers != NULL)
 		call->events.on_headers(call, call->events.arg);
@@ -203,6 +209,8 @@ take_message(struct rpc_client_call *call, bool ok)
 	if (call->incoming != NULL)
 		grpc_byte_buffer_destroy(call->incoming);
 	call->incoming = NULL;
+	if (call->has_message)
+		tell_headers(call);
 	if (call->has_message && !call->is_freed &&
 	    call->events.on_message != NULL)
 		call->events.on_message(
@@ -218,6 +226,7 @@ on_all(struct rpc_event *event, bool ok)
 
 	enter(call);
 	call->pending--;
+	call->is_receiving = false;
 	keep_status(call);
 	call->has_status = true;
 	if (call->status.code == RPC_CODE_OK)
@@ -357,6 +366,7 @@ start(struct rpc_client_call *call, const struct rpc_call_options *options,
 	if (call->method->kind == RPC_METHOD_UNARY && !options->early_headers) {
 		ops[count].op = GRPC_OP_RECV_MESSAGE;
 		ops[count++].data.recv_message.recv_message = &call->incoming;
+		call->is_receiving = true;
 		add_status_op(call, ops, &count);
 		start_batch(call, ops, count, &call->all);
 		return;

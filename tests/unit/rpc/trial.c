@@ -1,0 +1,405 @@
+#include "trial.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "tests/unit/unit.h"
+
+static void
+sleep_ms(unsigned ms)
+{
+	struct timespec time = {
+	    .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+/* ---- Echo ---- */
+
+static void
+echo_answer(
+    struct rpc_server_call *call, const Golden__V1__EchoRequest *request)
+{
+	Golden__V1__EchoReply reply = GOLDEN__V1__ECHO_REPLY__INIT;
+
+	if (request->code != 0) {
+		rpc_server_call_fail(call, (enum rpc_code)request->code,
+		    request->text,
+		    bytes_make(request->details.data, request->details.len));
+		return;
+	}
+	reply.text = request->text;
+	reply.padding.len = request->padding;
+	reply.padding.data = calloc(1, request->padding + 1u);
+	assert_non_null(reply.padding.data);
+	trial_echo_reply(call, &reply);
+	free(reply.padding.data);
+}
+
+/* What a call keeps until it is answered. */
+struct parked {
+	struct trial *trial;
+	const Golden__V1__EchoRequest *request;
+	struct rpc_server_call *call;
+};
+
+static void
+parked_destroy(void *user)
+{
+	struct parked *parked = user;
+
+	parked->trial->destroyed++;
+	free(parked);
+}
+
+static void
+on_wake(struct rpc_server_call *call, bool is_alive, void *arg)
+{
+	struct parked *parked = arg;
+
+	parked->trial->woken++;
+	if (!is_alive)
+		parked->trial->woken_dead++;
+	/* Harmless in a dead call, and lets go of it. */
+	echo_answer(call, parked->request);
+}
+
+static void *
+wake_later(void *arg)
+{
+	struct parked *parked = arg;
+	struct trial *trial = parked->trial;
+
+	sleep_ms(parked->request->delay_ms);
+	assert_true(rpc_server_call_wake(parked->call, on_wake, parked));
+	trial->threads--;
+	return NULL;
+}
+
+static void
+on_timer(struct rpc_server_call *call, void *arg)
+{
+	struct parked *parked = arg;
+
+	echo_answer(call, parked->request);
+}
+
+static void
+on_cancel(struct rpc_server_call *call, void *arg)
+{
+	struct parked *parked = arg;
+
+	assert_false(rpc_server_call_is_alive(call));
+	parked->trial->cancelled++;
+}
+
+static void
+copy_metadata(struct rpc_server_call *call)
+{
+	struct bytes value, key;
+	size_t count = 0;
+
+	if (rpc_server_call_metadata(call, "x-ask", &value))
+		assert_ok(rpc_server_call_add_header(call, "x-answer", value));
+	if (rpc_server_call_metadata(call, "x-ask-bin", &value))
+		assert_ok(
+		    rpc_server_call_add_trailer(call, "x-answer-bin", value));
+	while (rpc_server_call_metadata_at(call, count, &key, &value))
+		count++;
+	assert_false(rpc_server_call_metadata(call, "x-none", &value));
+}
+
+static void
+handle_echo(void *service, struct rpc_server_call *call,
+    const Golden__V1__EchoRequest *request)
+{
+	struct trial *trial = service;
+	struct parked *parked = calloc(1, sizeof(*parked));
+	pthread_t thread;
+
+	assert_non_null(parked);
+	parked->trial = trial;
+	parked->request = request;
+	parked->call = call;
+	rpc_server_call_set_user(call, parked, parked_destroy);
+	assert_ptr_equal(rpc_server_call_user(call), parked);
+	assert_ptr_equal(rpc_server_call_method(call), &trial_echo_method);
+	assert_int_equal(
+	    strncmp(rpc_server_call_peer(call), "ipv4:127.0.0.1:", 15), 0);
+	copy_metadata(call);
+	if (request->early_headers)
+		rpc_server_call_send_headers(call);
+	switch (request->how) {
+	case GOLDEN__V1__HOW__HOW_THREAD:
+		rpc_server_call_hold(call);
+		if (request->padding != 0)
+			rpc_server_call_on_cancel(call, on_cancel, parked);
+		trial->threads++;
+		assert_int_equal(
+		    pthread_create(&thread, NULL, wake_later, parked), 0);
+		pthread_detach(thread);
+		break;
+	case GOLDEN__V1__HOW__HOW_TIMER:
+		rpc_server_call_set_timer(
+		    call, request->delay_ms, on_timer, parked);
+		break;
+	case GOLDEN__V1__HOW__HOW_PARK:
+		rpc_server_call_on_cancel(call, on_cancel, parked);
+		break;
+	case GOLDEN__V1__HOW__HOW_FORGET:
+		break;
+	default:
+		echo_answer(call, request);
+		break;
+	}
+	trial->arrived++;
+}
+
+/* ---- Count ---- */
+
+struct counting {
+	struct trial *trial;
+	Golden__V1__CountRequest request;
+	uint32_t next;
+	uint8_t *padding;
+};
+
+static void
+counting_destroy(void *user)
+{
+	struct counting *counting = user;
+
+	counting->trial->destroyed++;
+	free(counting->padding);
+	free(counting);
+}
+
+static void
+count_on(struct rpc_server_call *call, bool is_alive, void *arg)
+{
+	struct counting *counting = arg;
+	Golden__V1__Number number = GOLDEN__V1__NUMBER__INIT;
+
+	if (!is_alive) {
+		counting->trial->cancelled++;
+		return;
+	}
+	if (counting->next > counting->request.to) {
+		if (counting->request.code != 0)
+			rpc_server_call_fail(call,
+			    (enum rpc_code)counting->request.code,
+			    "counted enough", bytes_empty());
+		else
+			rpc_server_call_finish(call);
+		return;
+	}
+	number.value = counting->next++;
+	number.padding.data = counting->padding;
+	number.padding.len = counting->request.padding;
+	assert_true(trial_count_send(call, &number, count_on, counting));
+	/* One at a time. */
+	assert_false(trial_count_send(call, &number, count_on, counting));
+	counting->trial->sent++;
+}
+
+static void
+handle_count(void *service, struct rpc_server_call *call,
+    const Golden__V1__CountRequest *request)
+{
+	struct counting *counting = calloc(1, sizeof(*counting));
+
+	assert_non_null(counting);
+	counting->trial = service;
+	counting->request = *request;
+	counting->next = request->from;
+	counting->padding = calloc(1, request->padding + 1u);
+	assert_non_null(counting->padding);
+	rpc_server_call_set_user(call, counting, counting_destroy);
+	counting->trial->arrived++;
+	count_on(call, true, counting);
+}
+
+/* ---- Sum and Talk ---- */
+
+static void
+on_number(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg)
+{
+	int64_t *sum = arg;
+	Golden__V1__Number *number = NULL;
+
+	if (is_end) {
+		Golden__V1__Number reply = GOLDEN__V1__NUMBER__INIT;
+
+		reply.value = *sum;
+		trial_sum_reply(call, &reply);
+		return;
+	}
+	if (trial_sum_request(message, &number) != STATUS_OK) {
+		rpc_server_call_fail(
+		    call, RPC_CODE_INVALID_ARGUMENT, "garbage", bytes_empty());
+		return;
+	}
+	*sum += number->value;
+	golden__v1__number__free_unpacked(number, NULL);
+	assert_true(rpc_server_call_receive(call, on_number, sum));
+}
+
+static void
+handle_sum(void *service, struct rpc_server_call *call)
+{
+	int64_t *sum = calloc(1, sizeof(*sum));
+
+	(void)service;
+	assert_non_null(sum);
+	rpc_server_call_set_user(call, sum, free);
+	assert_true(rpc_server_call_receive(call, on_number, sum));
+	assert_false(rpc_server_call_receive(call, on_number, sum));
+}
+
+static void on_talk(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg);
+
+static void
+on_talk_sent(struct rpc_server_call *call, bool is_alive, void *arg)
+{
+	if (is_alive)
+		assert_true(rpc_server_call_receive(call, on_talk, arg));
+}
+
+static void
+on_talk(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg)
+{
+	Golden__V1__EchoRequest *request = NULL;
+	Golden__V1__EchoReply reply = GOLDEN__V1__ECHO_REPLY__INIT;
+
+	if (is_end) {
+		rpc_server_call_finish(call);
+		return;
+	}
+	assert_ok(trial_talk_request(message, &request));
+	reply.text = request->text;
+	assert_true(trial_talk_send(call, &reply, on_talk_sent, arg));
+	golden__v1__echo_request__free_unpacked(request, NULL);
+}
+
+static void
+handle_talk(void *service, struct rpc_server_call *call)
+{
+	assert_true(rpc_server_call_receive(call, on_talk, service));
+}
+
+static const struct trial_handlers handlers = {
+    .echo = handle_echo,
+    .count = handle_count,
+    .sum = handle_sum,
+    .talk = handle_talk,
+    /* The others have none. */
+};
+
+/* ---- Starting and stopping ---- */
+
+void
+trial_start(struct trial *trial, const struct rpc_server_options *options,
+    const struct rpc_server_tls *tls)
+{
+	memset(trial, 0, sizeof(*trial));
+	assert_ok(rpc_server_new(options, &trial->server));
+	assert_ok(trial_register(trial->server, &handlers, trial));
+	assert_status(
+	    trial_register(trial->server, &handlers, trial), STATUS_EXISTS);
+	assert_ok(rpc_server_add_port(
+	    trial->server, "127.0.0.1:0", tls, &trial->port));
+	assert_ok(rpc_server_start(trial->server));
+	snprintf(
+	    trial->target, sizeof(trial->target), "127.0.0.1:%d", trial->port);
+}
+
+void
+trial_stop(struct trial *trial, int grace_ms)
+{
+	rpc_server_stop(trial->server, grace_ms);
+	rpc_server_free(trial->server);
+}
+
+void
+trial_wait(atomic_int *counter, int value)
+{
+	for (int i = 0; i < 500 && *counter < value; i++)
+		sleep_ms(10);
+	assert_true(*counter >= value);
+}
+
+void
+trial_connect(struct trial_client *client, const char *target,
+    const struct rpc_channel_tls *tls)
+{
+	struct rpc_channel_options options = {.tls = tls};
+
+	assert_ok(rpc_loop_new(&client->rpc.loop));
+	assert_ok(rpc_channel_new(target, &options, &client->rpc.channel));
+}
+
+void
+trial_disconnect(struct trial_client *client)
+{
+	rpc_channel_free(client->rpc.channel);
+	rpc_loop_free(client->rpc.loop);
+}
+
+/* ---- Certificates ---- */
+
+static char *
+read_bio(BIO *bio)
+{
+	char *data, *text;
+	long size = BIO_get_mem_data(bio, &data);
+
+	text = calloc(1, (size_t)size + 1);
+	assert_non_null(text);
+	memcpy(text, data, (size_t)size);
+	BIO_free(bio);
+	return text;
+}
+
+void
+trial_certificate(const char *name, char **certificate, char **key)
+{
+	EVP_PKEY *pair = EVP_EC_gen("P-256");
+	X509 *x509 = X509_new();
+	X509_NAME *subject = X509_get_subject_name(x509);
+	X509_EXTENSION *names;
+	BIO *out;
+	char san[128];
+
+	assert_non_null(pair);
+	X509_set_version(x509, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
+	X509_gmtime_adj(X509_getm_notBefore(x509), -60);
+	X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+	    (const unsigned char *)name, -1, -1, 0);
+	X509_set_issuer_name(x509, subject);
+	X509_set_pubkey(x509, pair);
+	snprintf(san, sizeof(san), "DNS:%s", name);
+	names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
+	X509_add_ext(x509, names, -1);
+	X509_EXTENSION_free(names);
+	assert_true(X509_sign(x509, pair, EVP_sha256()) > 0);
+	out = BIO_new(BIO_s_mem());
+	PEM_write_bio_X509(out, x509);
+	*certificate = read_bio(out);
+	out = BIO_new(BIO_s_mem());
+	PEM_write_bio_PrivateKey(out, pair, NULL, NULL, 0, NULL, NULL);
+	*key = read_bio(out);
+	X509_free(x509);
+	EVP_PKEY_free(pair);
+}
