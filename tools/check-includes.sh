@@ -14,7 +14,7 @@ system=$(tr -d ' \t\n' <<<"$system")
 
 # folder | own headers it may include | foreign headers it may include
 rules='
-base;base/|sodium;utf8proc
+base;base/;sodium utf8proc
 crypto;base/ crypto/;openssl/ sodium
 wire;base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/ malloc
 channel;base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/
@@ -31,7 +31,7 @@ complain() { echo "$*" >&2; failed=1; }
 while IFS=';' read -r folder own foreign; do
 	[ -n "$folder" ] && [ -d "$folder" ] || continue
 	own_pattern="^($(tr ' ' '|' <<<"$own"))"
-	foreign_pattern="^(${foreign:+$(tr ' |' '||' <<<"$foreign")|}($system)\.h$)"
+	foreign_pattern="^(${foreign:+$(tr ' ' '|' <<<"$foreign")|}($system)\.h$)"
 	while IFS=: read -r file line include; do
 		case $folder:$file in server:server/store/*) continue ;; esac
 		case $include in
