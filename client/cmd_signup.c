@@ -22,11 +22,13 @@ report(struct application *application)
 	    bytes_from_string(vault_name(vault)), name, sizeof(name));
 	if (application->output.is_json)
 		st = output_json_take(&application->output,
-		    json_pack("{s:s, s:o, s:s, s:s, s:s}", "event", "signed_up",
+		    json_pack("{s:s, s:o, s:o, s:s, s:o}", "event", "signed_up",
 			"name",
 			output_json_text(bytes_from_string(vault_name(vault))),
-			"server", server, "server_fingerprint", fingerprint,
-			"folder", account_folder(account)));
+			"server", output_json_text(bytes_from_string(server)),
+			"server_fingerprint", fingerprint, "folder",
+			output_json_text(
+			    bytes_from_string(account_folder(account)))));
 	else
 		st = output_line(&application->output,
 		    "%s has an account at %s now.\n"

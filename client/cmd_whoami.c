@@ -50,13 +50,14 @@ print(struct application *application, const struct profile *profile)
 
 	if (application->output.is_json)
 		return output_json_take(&application->output,
-		    json_pack("{s:o, s:s, s:s, s:s, s:s, s:s}", "name",
+		    json_pack("{s:o, s:o, s:s, s:s, s:s, s:o}", "name",
 			output_json_text(bytes_from_string(name)), "server",
-			profile->server, "server_fingerprint",
-			profile->fingerprint, "signing_key",
-			profile->signing_text, "encryption_key",
+			output_json_text(bytes_from_string(profile->server)),
+			"server_fingerprint", profile->fingerprint,
+			"signing_key", profile->signing_text, "encryption_key",
 			profile->encryption_text, "folder",
-			account_folder(application->account)));
+			output_json_text(bytes_from_string(
+			    account_folder(application->account)))));
 	return output_line(&application->output,
 	    "Name            %s\n"
 	    "Server          %s\n"

@@ -89,7 +89,7 @@ append_json(struct buf *line, const json_t *object)
 		}
 		st = buf_append(line, bytes_make(from, (size_t)(at - from)));
 		if (st == STATUS_OK)
-			st = buf_append_format(line, "\\u%04x", code);
+			st = buf_append_format(line, "\\u%04X", code);
 		at += size;
 		from = at;
 	}
