@@ -307,7 +307,8 @@ class Server:
         options = [("grpc.max_receive_message_length", -1),
                    ("grpc.max_send_message_length", -1),
                    ("grpc.use_local_subchannel_pool", 1),
-                   ("grpc.min_reconnect_backoff_ms", 50),
+                   # The time for one attempt, TLS under sanitizers included.
+                   ("grpc.min_reconnect_backoff_ms", 5000),
                    ("grpc.initial_reconnect_backoff_ms", 50),
                    ("grpc.max_reconnect_backoff_ms", 500)]
         target = f"{self.host}:{self.port}"
