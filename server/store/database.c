@@ -49,6 +49,23 @@ ignore_notice(void *context, const char *message)
 	(void)message;
 }
 
+/* libpq's messages have a line or more; a log's line wants their words. */
+static void
+log_message(const char *event, const char *statement, const char *message)
+{
+	char text[512];
+	size_t size = 0;
+
+	for (; *message != '\0' && size < sizeof(text) - 1; message++)
+		text[size++] = *message == '\n' || *message == '\t' ? ' ' :
+		    *message;
+	while (size > 0 && text[size - 1] == ' ')
+		size--;
+	text[size] = '\0';
+	log_event(LOG_LEVEL_WARNING, event, log_text("statement", statement),
+	    log_text("error", text));
+}
+
 enum status
 database_connect(const char *conninfo, PGconn **out)
 {
@@ -64,8 +81,8 @@ database_connect(const char *conninfo, PGconn **out)
 	if ((pg = PQconnectdbParams(keywords, values, 1)) == NULL)
 		return STATUS_NOMEM;
 	if (PQstatus(pg) != CONNECTION_OK) {
-		log_event(LOG_LEVEL_WARNING, "database_unreachable",
-		    log_text("error", PQerrorMessage(pg)));
+		log_message("database_unreachable", "connect",
+		    PQerrorMessage(pg));
 		PQfinish(pg);
 		return STATUS_UNAVAILABLE;
 	}
@@ -110,9 +127,8 @@ database_log_error(const char *statement, const PGresult *result,
 		    log_text("sqlstate", sqlstate),
 		    log_text("constraint", constraint != NULL ? constraint : ""));
 	else
-		log_event(LOG_LEVEL_WARNING, "database_lost",
-		    log_text("statement", statement),
-		    log_text("error", PQerrorMessage(connection)));
+		log_message("database_lost", statement,
+		    PQerrorMessage(connection));
 }
 
 static const uint8_t *
