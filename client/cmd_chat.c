@@ -187,9 +187,10 @@ handle_event(struct chat *chat, struct chat_event *event)
 		chat->is_timed_out = false;
 		break;
 	case CHAT_EVENT_FAILED:
-		complain(chat, event->exit,
-		    event->text != NULL ? event->text
-					: "The chat cannot go on.");
+		if (!chat->is_lost || event->exit != EXIT_CODE_UNREACHABLE)
+			complain(chat, event->exit,
+			    event->text != NULL ? event->text
+						: "The chat cannot go on.");
 		chat->exit = event->exit;
 		chat->is_stopped = true;
 		break;

@@ -297,8 +297,8 @@ fail_line(struct sending *sending)
 	(void)snprintf(error.text, sizeof(error.text), "Line %" PRIu64 " %s.",
 	    sending->reader.number, sending->bad_line);
 	(void)snprintf(hint, sizeof(hint),
-	    "The %" PRIu64 " messages before it were sent; it and what "
-	    "follows were not.",
+	    "What comes before it was sent (%" PRIu64
+	    " messages); it and what follows were not.",
 	    sending->sent);
 	return output_error(
 	    &sending->application->output, error.exit, error.text, hint);
