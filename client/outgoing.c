@@ -1,0 +1,580 @@
+#include "client/outgoing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "client/session_request.h"
+#include "client/state_contacts.h"
+#include "client/state_messages.h"
+#include "e2ee/direct.h"
+#include "gen/peyk/v1/messenger.grpc-c.h"
+#include "wire/limits.h"
+#include "wire/unpack.h"
+
+_Static_assert(OUTGOING_TEXT_MAX == WIRE_TEXT_MAX, "one limit");
+_Static_assert(MESSAGE_ID_SIZE == WIRE_MESSAGE_ID_SIZE, "one size");
+
+/*
+ * What a message's content holds besides the text and the sender's identity,
+ * and what its ciphertext and its place in the request add: all generous, for
+ * an estimate that is never too low.
+ */
+#define CONTENT_EXTRA 256
+#define CIPHERTEXT_EXTRA 512
+
+/* Messages that travel in one request. */
+struct batch {
+	const struct contact *contact;
+	const struct outgoing_message *messages;
+	const struct outgoing_result *results; /* hold the ids */
+	const size_t *indices; /* which of them */
+	size_t count;
+};
+
+/* ---- Building a request ---- */
+
+static void
+free_ciphertexts(struct buf *ciphertexts, size_t count)
+{
+	for (size_t i = 0; ciphertexts != NULL && i < count; i++)
+		buf_clear(&ciphertexts[i]);
+	free(ciphertexts);
+}
+
+/*
+ * Encrypts one message, adds it to the history as pending, and moves the
+ * chain. STATUS_EXISTS: its id is in use.
+ */
+static enum status
+seal_message(struct session *session, const struct batch *batch,
+    size_t position, uint64_t sequence, struct e2ee_chain *chain,
+    struct buf *out)
+{
+	const struct vault *vault = account_vault(session_account(session));
+	const struct contact *contact = batch->contact;
+	size_t index = batch->indices[position];
+	struct state_outgoing row = {
+		.id = batch->results[index].id,
+		.peer = contact->name,
+		.peer_canonical = contact->canonical,
+		.peer_key = &contact->signing_key,
+		.text = batch->messages[index].text,
+		.sent_at_ms = clock_wall_ms(),
+		.sequence = sequence,
+		.position = position,
+		.before = *chain,
+	};
+	struct e2ee_direct_draft draft = {
+		.sender = vault_statement(vault),
+		.sender_key = &vault_signing(vault)->secret_key,
+		.recipient_signing_key = &contact->signing_key,
+		.recipient_encryption_key = &contact->encryption_key,
+		.sent_at_ms = row.sent_at_ms,
+		.text = row.text,
+	};
+	struct e2ee_chain_link link;
+	struct sha256_digest hash;
+	enum status st;
+
+	memcpy(draft.id.bytes, row.id, sizeof(draft.id.bytes));
+	if ((st = e2ee_chain_next(chain, &link)) != STATUS_OK)
+		return st;
+	draft.counter = link.counter;
+	draft.previous_hash = link.previous_hash;
+	if ((st = e2ee_direct_seal(&draft, out, &hash)) != STATUS_OK ||
+	    (st = state_outgoing_add(session_state(session), &row)) !=
+	    STATUS_OK)
+		return st;
+	e2ee_chain_advance(chain, &hash);
+	return STATUS_OK;
+}
+
+static enum status
+pack_request(const struct contact *contact, const struct buf *ciphertexts,
+    size_t count, struct buf *out)
+{
+	Peyk__V1__SendRequest request = PEYK__V1__SEND_REQUEST__INIT;
+	Peyk__V1__OutgoingMessage *messages = NULL;
+	Peyk__V1__OutgoingMessage **pointers = NULL;
+	enum status st = STATUS_NOMEM;
+
+	messages = calloc(count, sizeof(*messages));
+	pointers = calloc(count, sizeof(*pointers));
+	if (messages == NULL || pointers == NULL)
+		goto out;
+	for (size_t i = 0; i < count; i++) {
+		peyk__v1__outgoing_message__init(&messages[i]);
+		messages[i].recipient_key =
+		    wire_field(BYTES_OF(contact->signing_key.bytes));
+		messages[i].ciphertext = wire_field(buf_bytes(&ciphertexts[i]));
+		pointers[i] = &messages[i];
+	}
+	request.messages = pointers;
+	request.n_messages = count;
+	st = wire_pack(&request.base, out);
+out:
+	free(messages);
+	free(pointers);
+	return st;
+}
+
+/* The pin may have met other keys since it was read. */
+static enum status
+check_contact(struct session *session, const struct contact *contact,
+    struct client_error *error)
+{
+	struct contact current = { 0 };
+	enum status st;
+
+	st = state_contact_read(session_state(session), contact->canonical,
+	    vault_server_key(account_vault(session_account(session))),
+	    &current);
+	if (st != STATUS_OK)
+		return state_error(error, st);
+	st = contacts_check_unchanged(&current, error);
+	contact_clear(&current);
+	return st;
+}
+
+static enum status
+prepare(struct session *session, void *arg, uint64_t sequence,
+    struct buf *body, struct client_error *error)
+{
+	const struct batch *batch = arg;
+	const struct signing_public_key *peer = &batch->contact->signing_key;
+	struct state *state = session_state(session);
+	struct buf *ciphertexts = NULL;
+	struct e2ee_chain chain;
+	enum status st;
+
+	if ((st = check_contact(session, batch->contact, error)) != STATUS_OK)
+		return st;
+	ciphertexts = calloc(batch->count, sizeof(*ciphertexts));
+	if (ciphertexts == NULL) {
+		st = STATUS_NOMEM;
+		goto out;
+	}
+	if ((st = state_send_chain_read(state, peer, &chain)) != STATUS_OK)
+		goto out;
+	for (size_t i = 0; i < batch->count; i++) {
+		buf_init(&ciphertexts[i], WIRE_CIPHERTEXT_MAX);
+		if ((st = seal_message(session, batch, i, sequence, &chain,
+		    &ciphertexts[i])) != STATUS_OK)
+			goto out;
+	}
+	if ((st = state_send_chain_write(state, peer, &chain)) != STATUS_OK)
+		goto out;
+	st = pack_request(batch->contact, ciphertexts, batch->count, body);
+out:
+	free_ciphertexts(ciphertexts, batch->count);
+	if (st == STATUS_EXISTS)
+		return client_error_set(error, st, EXIT_CODE_USAGE,
+		    "One of the messages has an id that another message has "
+		    "already. Every message needs an id of its own.");
+	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
+}
+
+/* ---- The reply ---- */
+
+/* The time in a UUIDv7 (RFC 9562 section 5.7). */
+static uint64_t
+time_of_uuid(ProtobufCBinaryData id)
+{
+	uint64_t ms = 0;
+
+	if (id.len != STATE_INBOX_ID_SIZE)
+		return 0;
+	for (size_t i = 0; i < 6; i++)
+		ms = ms << 8 | id.data[i];
+	return ms <= WIRE_TIME_MAX_MS ? ms : 0;
+}
+
+static enum message_outcome
+read_outcome(const Peyk__V1__SendResult *result)
+{
+	switch (result->outcome) {
+	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED:
+		return MESSAGE_OUTCOME_STORED;
+	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_RECIPIENT:
+		return MESSAGE_OUTCOME_UNKNOWN_RECIPIENT;
+	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_RECIPIENT:
+		return MESSAGE_OUTCOME_STALE_RECIPIENT;
+	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNSPECIFIED:
+	case _PEYK__V1__SEND_OUTCOME_IS_INT_SIZE:
+		break;
+	}
+	return MESSAGE_OUTCOME_REFUSED;
+}
+
+/* The server did not store it: the chain goes back to before it. */
+static enum status
+roll_back(struct state *state, const struct state_pending *pending)
+{
+	const struct e2ee_chain_link link = {
+		.counter = pending->before.counter + 1,
+		.previous_hash = &pending->before.hash,
+	};
+	struct e2ee_chain chain;
+	enum status st;
+
+	if ((st = state_send_chain_read(state, &pending->peer_key, &chain)) !=
+	    STATUS_OK)
+		return st;
+	e2ee_chain_roll_back(&chain, &link);
+	return state_send_chain_write(state, &pending->peer_key, &chain);
+}
+
+static enum status
+settle_message(struct session *session, const struct state_pending *pending,
+    const Peyk__V1__SendResult *result)
+{
+	struct session_tally *tally = session_tally(session);
+	struct state *state = session_state(session);
+	enum message_outcome outcome = result != NULL ? read_outcome(result) :
+	    MESSAGE_OUTCOME_REFUSED;
+	uint64_t stored_at_ms = 0;
+	enum status st;
+
+	if (outcome == MESSAGE_OUTCOME_STORED) {
+		stored_at_ms = time_of_uuid(result->id);
+		tally->sent++;
+	} else {
+		tally->refused++;
+		if ((st = roll_back(state, pending)) != STATUS_OK)
+			return st;
+	}
+	return state_outgoing_settle(state, pending->number, outcome,
+	    stored_at_ms);
+}
+
+enum status
+outgoing_apply(struct session *session, const struct session_reply *reply)
+{
+	Peyk__V1__SendResponse *response = NULL;
+	struct state_pending *pending = NULL;
+	size_t count = 0;
+	enum status st = STATUS_OK;
+
+	if (reply->is_done) {
+		st = wire_unpack(&peyk__v1__send_response__descriptor,
+		    reply->body, WIRE_BODY_MAX, &response);
+		if (st == STATUS_NOMEM)
+			goto out;
+	}
+	if ((st = state_pending_list(session_state(session), reply->sequence,
+	    &pending, &count)) != STATUS_OK)
+		goto out;
+	for (size_t i = 0; i < count && st == STATUS_OK; i++)
+		st = settle_message(session, &pending[i],
+		    response != NULL && response->n_results == count ?
+		    response->results[i] : NULL);
+out:
+	wire_free(response);
+	free(pending);
+	return st;
+}
+
+/* ---- Sending ---- */
+
+static enum status
+check_text(struct bytes text, size_t position, size_t count,
+    struct client_error *error)
+{
+	char which[64] = "The message";
+
+	if (count > 1)
+		(void)snprintf(which, sizeof(which), "Message number %zu",
+		    position + 1);
+	if (text.size == 0)
+		return client_error_set(error, STATUS_INVALID,
+		    EXIT_CODE_USAGE, "%s is empty. Nothing was sent.", which);
+	if (text.size > OUTGOING_TEXT_MAX)
+		return client_error_set(error, STATUS_INVALID,
+		    EXIT_CODE_USAGE,
+		    "%s is too long: it has %zu bytes, and a message may have "
+		    "%d. Nothing was sent. Divide it into several messages.",
+		    which, text.size, OUTGOING_TEXT_MAX);
+	if (!text_is_utf8(text) || memchr(text.data, '\0', text.size) != NULL)
+		return client_error_set(error, STATUS_INVALID,
+		    EXIT_CODE_USAGE,
+		    "%s is not text in UTF-8. Nothing was sent.", which);
+	return STATUS_OK;
+}
+
+/*
+ * What is known of a message with an id of the caller's. *is_known: it was
+ * sent before, and result says how that went.
+ */
+static enum status
+check_known(struct session *session, const struct contact *contact,
+    const struct outgoing_message *message, struct outgoing_result *result,
+    bool *is_known, struct client_error *error)
+{
+	char shown[MESSAGE_ID_TEXT_SIZE];
+	struct message found = { 0 };
+	bool is_same;
+	enum status st;
+
+	*is_known = false;
+	st = state_outgoing_read(session_state(session), message->id, &found);
+	if (st == STATUS_NOT_FOUND)
+		return STATUS_OK;
+	if (st != STATUS_OK)
+		return state_error(error, st);
+	is_same = strcmp(found.peer_canonical, contact->canonical) == 0 &&
+	    bytes_equal(message->text, bytes_make(found.text,
+	    found.text_size));
+	if (is_same && (found.outcome == MESSAGE_OUTCOME_STORED ||
+	    found.outcome == MESSAGE_OUTCOME_PENDING)) {
+		*is_known = true;
+		result->outcome = found.outcome;
+		result->sent_at_ms = found.sent_at_ms;
+		result->was_sent_before = true;
+	}
+	message_clear(&found);
+	if (is_same)
+		return STATUS_OK;
+	message_id_format(message->id, shown);
+	return client_error_set(error, STATUS_EXISTS, EXIT_CODE_USAGE,
+	    "The id %s belongs to another message that was sent before. Every "
+	    "message needs an id of its own.",
+	    shown);
+}
+
+/* Bytes that a message may take in a request, at most. */
+static size_t
+estimate(const struct session *session, struct bytes text)
+{
+	const struct vault *vault = account_vault(session_account(session));
+	size_t content = text.size + vault_statement(vault).size +
+	    CONTENT_EXTRA;
+	size_t padded = WIRE_CONTENT_MIN;
+
+	while (padded < content)
+		padded *= 2;
+	return padded + CIPHERTEXT_EXTRA;
+}
+
+/* How many of the first messages fit into one request; at least one. */
+static size_t
+fill_batch(const struct session *session,
+    const struct outgoing_message *messages, const size_t *indices,
+    size_t count)
+{
+	const struct channel_server_info *info = &session_server(session)->info;
+	size_t used = 0, size = 0;
+
+	while (used < count && used < info->messages_per_send) {
+		size += estimate(session, messages[indices[used]].text);
+		if (used > 0 && size > info->body_bytes)
+			break;
+		used++;
+	}
+	return used > 0 ? used : 1;
+}
+
+/* What became of a batch, from the history. */
+static enum status
+read_results(struct session *session, const struct batch *batch,
+    struct outgoing_result *results, struct client_error *error)
+{
+	struct message message = { 0 };
+	enum status st;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct outgoing_result *result = &results[batch->indices[i]];
+
+		st = state_outgoing_read(session_state(session), result->id,
+		    &message);
+		if (st == STATUS_NOT_FOUND)
+			continue; /* it never got so far */
+		if (st != STATUS_OK)
+			return state_error(error, st);
+		result->outcome = message.outcome;
+		result->sent_at_ms = message.sent_at_ms;
+		message_clear(&message);
+	}
+	return STATUS_OK;
+}
+
+/* The server does not take messages for this key: asks why. */
+static enum status
+explain_recipient(struct session *session, const struct contact *contact,
+    enum message_outcome outcome, struct client_error *error)
+{
+	struct bytes name = bytes_from_string(contact->canonical);
+	char shown[CLIENT_DISPLAY_SIZE];
+	struct contact current = { 0 };
+	bool is_found = false;
+	enum status st;
+
+	client_display(bytes_from_string(contact->name), shown, sizeof(shown));
+	if ((st = contacts_refresh(session, &name, 1, &is_found, error)) !=
+	    STATUS_OK)
+		return st;
+	if (!is_found || outcome == MESSAGE_OUTCOME_UNKNOWN_RECIPIENT)
+		return client_error_set(error, STATUS_NOT_FOUND,
+		    EXIT_CODE_REFUSED,
+		    "%s has no account at this server any more. The message "
+		    "was not sent.", shown);
+	if ((st = contacts_find(session, name, &current, error)) != STATUS_OK)
+		return st;
+	st = contacts_check_unchanged(&current, error);
+	contact_clear(&current);
+	if (st != STATUS_OK)
+		return st;
+	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
+	    "The server does not take messages for %s at the moment. The "
+	    "message was not sent. Try again later.", shown);
+}
+
+static enum status
+judge_results(struct session *session, const struct batch *batch,
+    const struct outgoing_result *results, struct client_error *error)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		switch (results[batch->indices[i]].outcome) {
+		case MESSAGE_OUTCOME_STORED:
+			break;
+		case MESSAGE_OUTCOME_UNKNOWN_RECIPIENT:
+		case MESSAGE_OUTCOME_STALE_RECIPIENT:
+			return explain_recipient(session, batch->contact,
+			    results[batch->indices[i]].outcome, error);
+		case MESSAGE_OUTCOME_PENDING:
+		case MESSAGE_OUTCOME_REFUSED:
+		case MESSAGE_OUTCOME_NOT_SENT:
+			return client_error_set(error, STATUS_DENIED,
+			    EXIT_CODE_REFUSED,
+			    "The server refused the message.");
+		}
+	}
+	return STATUS_OK;
+}
+
+static enum status
+send_batch(struct session *session, struct batch *batch,
+    struct outgoing_result *results, struct client_error *error)
+{
+	const struct session_request request = {
+		.method = &messenger_send_sealed, .prepare = prepare,
+		.arg = batch,
+	};
+	struct session_result result = { 0 };
+	enum status st, read;
+
+	st = session_request(session, &request, &result, error);
+	session_result_clear(&result);
+	read = read_results(session, batch, results,
+	    st == STATUS_OK ? error : NULL);
+	if (st != STATUS_OK)
+		return st;
+	if (read != STATUS_OK)
+		return read;
+	return judge_results(session, batch, results, error);
+}
+
+/* Gives every message its id, and picks those that are still to be sent. */
+static enum status
+pick(struct session *session, const struct contact *contact,
+    const struct outgoing_message *messages, size_t count,
+    struct outgoing_result *results, size_t *indices, size_t *picked,
+    struct client_error *error)
+{
+	bool is_known;
+	enum status st;
+
+	*picked = 0;
+	for (size_t i = 0; i < count; i++) {
+		is_known = false;
+		if (messages[i].has_id) {
+			if ((st = check_known(session, contact, &messages[i],
+			    &results[i], &is_known, error)) != STATUS_OK)
+				return st;
+		} else {
+			random_bytes(results[i].id, sizeof(results[i].id));
+		}
+		if (!is_known)
+			indices[(*picked)++] = i;
+	}
+	return STATUS_OK;
+}
+
+static enum status
+send_all(struct session *session, const struct contact *contact,
+    const struct outgoing_message *messages, size_t count,
+    struct outgoing_result *results, size_t *indices,
+    void (*progress)(void *arg, size_t done), void *progress_arg,
+    struct client_error *error)
+{
+	struct batch batch = {
+		.contact = contact, .messages = messages, .results = results,
+	};
+	size_t picked, done = 0;
+	enum status st;
+
+	if ((st = contacts_check_unchanged(contact, error)) != STATUS_OK ||
+	    (st = session_connect(session, error)) != STATUS_OK ||
+	    (st = session_resolve(session, error)) != STATUS_OK ||
+	    (st = pick(session, contact, messages, count, results, indices,
+	    &picked, error)) != STATUS_OK)
+		return st;
+	while (done < picked) {
+		batch.indices = indices + done;
+		batch.count = fill_batch(session, messages, batch.indices,
+		    picked - done);
+		if ((st = send_batch(session, &batch, results, error)) !=
+		    STATUS_OK)
+			return st;
+		done += batch.count;
+		if (progress != NULL)
+			progress(progress_arg, count - picked + done);
+	}
+	return STATUS_OK;
+}
+
+enum status
+outgoing_send(struct session *session, struct bytes recipient,
+    const struct outgoing_message *messages, size_t count,
+    struct outgoing_result *results,
+    void (*progress)(void *arg, size_t done), void *progress_arg,
+    struct client_error *error)
+{
+	struct contact contact = { 0 };
+	size_t *indices = NULL;
+	enum status st = STATUS_OK;
+
+	for (size_t i = 0; i < count; i++) {
+		results[i] = (struct outgoing_result){
+			.outcome = MESSAGE_OUTCOME_NOT_SENT,
+		};
+		if (messages[i].has_id)
+			memcpy(results[i].id, messages[i].id,
+			    sizeof(results[i].id));
+	}
+	for (size_t i = 0; i < count && st == STATUS_OK; i++)
+		st = check_text(messages[i].text, i, count, error);
+	if (st != STATUS_OK || count == 0)
+		return st;
+	indices = calloc(count, sizeof(*indices));
+	if (indices == NULL)
+		return client_error_set_plain(error, STATUS_NOMEM,
+		    "send the messages");
+	if ((st = contacts_resolve(session, recipient, &contact, error)) !=
+	    STATUS_OK)
+		goto out;
+	st = send_all(session, &contact, messages, count, results, indices,
+	    progress, progress_arg, error);
+out:
+	/* An id that was drawn for nothing means nothing. */
+	for (size_t i = 0; i < count; i++)
+		if (results[i].outcome == MESSAGE_OUTCOME_NOT_SENT &&
+		    !messages[i].has_id)
+			memset(results[i].id, 0, sizeof(results[i].id));
+	contact_clear(&contact);
+	free(indices);
+	return st;
+}
