@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "client/command.h"
+#include "client/command_table.h"
 
 /*
  * The command line, the environment and the configuration file, in this

@@ -12,7 +12,7 @@
 #include "client/application.h"
 #include "client/arrivals.h"
 #include "client/chat_link.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/contacts.h"
 #include "client/history.h"
 #include "client/interrupt.h"

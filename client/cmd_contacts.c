@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/contacts.h"
 
 #define CONTACT_LINE_SIZE_MAX 8192

@@ -1,6 +1,6 @@
 #include "base/text.h"
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/history.h"
 #include "client/message_line.h"
 

@@ -2,7 +2,7 @@
 
 #include "client/application.h"
 #include "client/arrivals.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/incoming.h"
 #include "client/interrupt.h"
 

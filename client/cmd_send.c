@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/interrupt.h"
 #include "client/line_reader.h"
 #include "client/message_line.h"

@@ -1,7 +1,7 @@
 #include "base/name.h"
 #include "channel/server_info.h"
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/target.h"
 
 static enum exit_code

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/contacts.h"
 
 #define SAFETY_DIGITS 60

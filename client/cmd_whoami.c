@@ -1,7 +1,7 @@
 #include "base/text.h"
 #include "channel/server_info.h"
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/target.h"
 
 /* Everything about the account that may be shown to anyone. */

@@ -6,7 +6,7 @@
 
 #include "base/process.h"
 #include "client/application.h"
-#include "client/command.h"
+#include "client/command_table.h"
 #include "client/interrupt.h"
 #include "crypto/crypto.h"
 

@@ -1,5 +1,5 @@
-#ifndef PEYK_CLIENT_COMMAND_H
-#define PEYK_CLIENT_COMMAND_H
+#ifndef PEYK_CLIENT_COMMAND_TABLE_H
+#define PEYK_CLIENT_COMMAND_TABLE_H
 
 #include <stddef.h>
 
