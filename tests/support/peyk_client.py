@@ -15,6 +15,7 @@ import atexit
 import dataclasses
 import hashlib
 import hmac
+import os
 import pathlib
 import secrets
 import shutil
@@ -25,6 +26,10 @@ import tempfile
 import threading
 import time
 import unicodedata
+
+# Before gRPC: between calls that fail at once nobody but this slow poller
+# moves a connection attempt on, and its 5 s are the time of one attempt.
+os.environ.setdefault("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50")
 
 import argon2.low_level
 import grpc
