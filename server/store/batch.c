@@ -604,6 +604,9 @@ send_inserts(struct batch *batch, enum statement statement,
 	for (size_t i = 0; i < count; i++) {
 		const struct store_sign_up *sign_up = sign_up_of(sign_ups[i]);
 
+		/* Without a name its key is spent, as if that were taken. */
+		if (statement == STATEMENT_INSERT_NAMES && sign_up->is_refused)
+			continue;
 		parameters_bytes(&parameters, 0,
 		    statement == STATEMENT_INSERT_NAMES ? sign_up->name :
 		    BYTES_OF(sign_up->number.signing_key));
