@@ -804,42 +804,43 @@ class SignUps(harness.PeykTest):
         fresh.sign_up()
 
     def test_R7_identity_that_does_not_fit(self):
-        new = self.new()
         stranger = self.new()
 
-        def identity(**changes):
+        def identity(new, **changes):
             args = dict(name=new.name, signing=new.signing,
                         encryption=new.encryption,
                         server_key=new.server.identity_key)
             args.update(changes)
             return pc.make_identity(**args)
-        good = identity()
-        bad = pc.payload.SignedIdentity(
-            identity=good.identity, signature=bytes(64))
-        huge = pc.payload.SignedIdentity(identity=bytes(5000),
-                                         signature=bytes(64))
-        short = payload.Identity.FromString(good.identity)
-        short.encryption_key = short.encryption_key[:31]
-        short = short.SerializeToString()
+
+        def signed(new, statement, label=pc.LABEL_IDENTITY):
+            return payload.SignedIdentity(
+                identity=statement,
+                signature=pc.sign(new.signing, label, statement))
+
+        def short(new):
+            statement = payload.Identity.FromString(identity(new).identity)
+            statement.encryption_key = statement.encryption_key[:31]
+            return signed(new, statement.SerializeToString())
         cases = {
-            "another's key": identity(signing=stranger.signing),
-            "another server": identity(server_key=bytes(32)),
-            "bad signature": bad, "too large": huge,
-            "short key": payload.SignedIdentity(
-                identity=short, signature=pc.sign(
-                    new.signing, pc.LABEL_IDENTITY, short)),
-            "low-order encryption key": self.low_order(new),
-            "wrong label": payload.SignedIdentity(
-                identity=good.identity, signature=pc.sign(
-                    new.signing, pc.LABEL_MESSAGE, good.identity)),
-            "none": payload.SignedIdentity(),
+            "another's key": lambda new: identity(
+                new, signing=stranger.signing),
+            "another server": lambda new: identity(
+                new, server_key=bytes(32)),
+            "bad signature": lambda new: payload.SignedIdentity(
+                identity=identity(new).identity, signature=bytes(64)),
+            "too large": lambda new: payload.SignedIdentity(
+                identity=bytes(5000), signature=bytes(64)),
+            "short key": short,
+            "low-order encryption key": self.low_order,
+            "wrong label": lambda new: signed(
+                new, identity(new).identity, pc.LABEL_MESSAGE),
+            "none": lambda new: payload.SignedIdentity(),
         }
         for why, wrong in cases.items():
-            account = new
-            self.assert_refused(account, self.request(
-                account, identity=wrong), CODE.INVALID_ARGUMENT, why)
-            new = self.new()  # a refused key may be spent
-            good = identity()
+            new = self.new()  # a refused key is spent
+            self.assert_refused(new, self.request(new, identity=wrong(new)),
+                                CODE.INVALID_ARGUMENT, why)
 
     @staticmethod
     def low_order(account):
