@@ -99,9 +99,9 @@ variables_find(const struct variables *variables, const char *name, size_t size)
 		if (strlen(variables->list[i].name) == size &&
 		    memcmp(variables->list[i].name, name, size) == 0)
 			return variables->list[i].value;
-	/* A template of ours names what is not there. */
-	assert(!"unknown template variable");
-	return "";
+	fprintf(stderr, "protoc-gen-grpc-c: a template names $%.*s$\n",
+	    (int)size, name);
+	abort();
 }
 
 static void

@@ -1,6 +1,7 @@
 /* rpc/rpc_server.h, server_call.h, client_channel.h, client_call.h */
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,33 @@ test_calls_that_are_forgotten_end(void **state)
 }
 
 static void
+test_calls_that_are_released_end(void **state)
+{
+	struct fixture *fixture = *state;
+	Golden__V1__EchoRequest request = echo("release");
+
+	request.how = GOLDEN__V1__HOW__HOW_RELEASE;
+	for (request.delay_ms = 0; request.delay_ms < 10; request.delay_ms++)
+		call_echo(fixture, NULL, &request, RPC_CODE_INTERNAL);
+	trial_wait(&fixture->trial.destroyed, 10);
+}
+
+static void
+test_calls_are_woken_twice(void **state)
+{
+	struct fixture *fixture = *state;
+	Golden__V1__EchoRequest request = echo("twice");
+
+	request.how = GOLDEN__V1__HOW__HOW_WAKE_TWICE;
+	for (request.delay_ms = 0; request.delay_ms < 10; request.delay_ms++)
+		expect_echo(fixture, &request);
+	trial_wait(&fixture->trial.woken, 20);
+	trial_wait(&fixture->trial.destroyed, 10);
+	/* Answered by the first. */
+	assert_int_equal(fixture->trial.woken_dead, 10);
+}
+
+static void
 test_calls_tell_headers_early(void **state)
 {
 	struct fixture *fixture = *state;
@@ -206,6 +234,8 @@ test_calls_end_at_their_deadline(void **state)
 	request.how = GOLDEN__V1__HOW__HOW_PARK;
 	call_echo(fixture, &options, &request, RPC_CODE_DEADLINE_EXCEEDED);
 	/* The server sees it as well. */
+	assert_true(fixture->trial.time_left_ms > 0);
+	assert_true(fixture->trial.time_left_ms <= 100);
 	trial_wait(&fixture->trial.cancelled, 1);
 	trial_wait(&fixture->trial.destroyed, 1);
 }
@@ -580,32 +610,41 @@ test_calls_are_cancelled_from_another_thread(void **state)
 	trial_wait(&fixture->trial.cancelled, 1);
 }
 
+static volatile sig_atomic_t is_interrupted;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	is_interrupted = 1;
+}
+
 static void *
-raise_flag(void *arg)
+interrupt_soon(void *arg)
 {
 	struct timespec time = {.tv_nsec = 50000000};
 
 	nanosleep(&time, NULL);
-	*(volatile sig_atomic_t *)arg = 1;
+	pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	return NULL;
 }
 
 static void
 test_calls_are_cancelled_by_an_interrupt(void **state)
 {
-	static volatile sig_atomic_t flag;
+	const struct sigaction action = {.sa_handler = on_signal};
 	struct fixture *fixture = *state;
 	Golden__V1__EchoRequest request = echo("parked");
-	pthread_t thread;
+	pthread_t thread, self = pthread_self();
 
 	request.how = GOLDEN__V1__HOW__HOW_PARK;
-	rpc_loop_set_interrupt(fixture->client.rpc.loop, &flag);
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	rpc_loop_set_interrupt(fixture->client.rpc.loop, &is_interrupted);
 	assert_int_equal(
-	    pthread_create(&thread, NULL, raise_flag, (void *)(uintptr_t)&flag),
-	    0);
+	    pthread_create(&thread, NULL, interrupt_soon, &self), 0);
 	call_echo(fixture, NULL, &request, RPC_CODE_CANCELLED);
 	pthread_join(thread, NULL);
-	flag = 0;
+	is_interrupted = 0;
 	request.how = GOLDEN__V1__HOW__HOW_NOW;
 	expect_echo(fixture, &request);
 }
@@ -795,6 +834,8 @@ main(void)
 	    TEST(test_calls_answer_from_another_thread),
 	    TEST(test_calls_answer_by_a_timer),
 	    TEST(test_calls_that_are_forgotten_end),
+	    TEST(test_calls_that_are_released_end),
+	    TEST(test_calls_are_woken_twice),
 	    TEST(test_calls_tell_headers_early),
 	    TEST(test_calls_end_at_their_deadline),
 	    TEST(test_calls_carry_metadata),

@@ -3,8 +3,10 @@
 #include "rpc/loop.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "tests/unit/unit.h"
@@ -182,34 +184,42 @@ test_loop_runs_posts_of_many_threads_in_order(void **state)
 	rpc_loop_free(loop);
 }
 
-static void *
-set_flag(void *arg)
+static volatile sig_atomic_t is_interrupted;
+
+static void
+on_signal(int number)
 {
-	volatile sig_atomic_t *flag = arg;
+	(void)number;
+	is_interrupted = 1;
+}
+
+static void *
+interrupt_soon(void *arg)
+{
 	struct timespec time = {.tv_nsec = 50000000};
 
 	nanosleep(&time, NULL);
-	*flag = 1;
+	pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	return NULL;
 }
 
 static void
 test_loop_can_be_interrupted(void **state)
 {
-	static volatile sig_atomic_t flag;
+	const struct sigaction action = {.sa_handler = on_signal};
 	struct rpc_loop *loop;
-	pthread_t thread;
+	pthread_t thread, self = pthread_self();
 
 	(void)state;
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	assert_ok(rpc_loop_new(&loop));
-	rpc_loop_set_interrupt(loop, &flag);
+	rpc_loop_set_interrupt(loop, &is_interrupted);
 	assert_int_equal(
-	    pthread_create(&thread, NULL, set_flag, (void *)(uintptr_t)&flag),
-	    0);
+	    pthread_create(&thread, NULL, interrupt_soon, &self), 0);
 	assert_int_equal(rpc_loop_step(loop, -1), RPC_LOOP_INTERRUPTED);
-	flag = 0;
-	assert_int_equal(rpc_loop_step(loop, 1), RPC_LOOP_TIMEOUT);
 	pthread_join(thread, NULL);
+	is_interrupted = 0;
+	assert_int_equal(rpc_loop_step(loop, 1), RPC_LOOP_TIMEOUT);
 	rpc_loop_free(loop);
 }
 

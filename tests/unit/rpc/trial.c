@@ -48,6 +48,7 @@ struct parked {
 	struct trial *trial;
 	const Golden__V1__EchoRequest *request;
 	struct rpc_server_call *call;
+	bool is_answered;
 };
 
 static void
@@ -67,6 +68,10 @@ on_wake(struct rpc_server_call *call, bool is_alive, void *arg)
 	parked->trial->woken++;
 	if (!is_alive)
 		parked->trial->woken_dead++;
+	/* The request is gone once the call was answered. */
+	if (parked->is_answered)
+		return;
+	parked->is_answered = true;
 	/* Harmless in a dead call, and lets go of it. */
 	echo_answer(call, parked->request);
 }
@@ -81,6 +86,45 @@ wake_later(void *arg)
 	assert_true(rpc_server_call_wake(parked->call, on_wake, parked));
 	trial->threads--;
 	return NULL;
+}
+
+static void *
+release_later(void *arg)
+{
+	struct parked *parked = arg;
+	struct trial *trial = parked->trial;
+	struct rpc_server_call *call = parked->call;
+
+	sleep_ms(parked->request->delay_ms);
+	rpc_server_call_release(call);
+	rpc_server_call_release(call);
+	trial->threads--;
+	return NULL;
+}
+
+static void *
+wake_twice(void *arg)
+{
+	struct parked *parked = arg;
+	struct trial *trial = parked->trial;
+
+	sleep_ms(parked->request->delay_ms);
+	assert_true(rpc_server_call_wake(parked->call, on_wake, parked));
+	/* The second hold keeps the call until this has worked. */
+	while (!rpc_server_call_wake(parked->call, on_wake, parked))
+		trial->woken_busy++;
+	trial->threads--;
+	return NULL;
+}
+
+static void
+run_thread(struct parked *parked, void *(*run)(void *arg))
+{
+	pthread_t thread;
+
+	parked->trial->threads++;
+	assert_int_equal(pthread_create(&thread, NULL, run, parked), 0);
+	pthread_detach(thread);
 }
 
 static void
@@ -122,7 +166,6 @@ handle_echo(void *service, struct rpc_server_call *call,
 {
 	struct trial *trial = service;
 	struct parked *parked = calloc(1, sizeof(*parked));
-	pthread_t thread;
 
 	assert_non_null(parked);
 	parked->trial = trial;
@@ -133,6 +176,11 @@ handle_echo(void *service, struct rpc_server_call *call,
 	assert_ptr_equal(rpc_server_call_method(call), &trial_echo_method);
 	assert_int_equal(
 	    strncmp(rpc_server_call_peer(call), "ipv4:127.0.0.1:", 15), 0);
+	trial->time_left_ms = rpc_server_call_time_left_ms(call);
+	assert_true(
+	    rpc_server_call_worker(call) < rpc_server_workers(trial->server));
+	assert_ptr_equal(rpc_server_call_loop(call),
+	    rpc_server_loop(trial->server, rpc_server_call_worker(call)));
 	copy_metadata(call);
 	if (request->early_headers)
 		rpc_server_call_send_headers(call);
@@ -141,10 +189,17 @@ handle_echo(void *service, struct rpc_server_call *call,
 		rpc_server_call_hold(call);
 		if (request->padding != 0)
 			rpc_server_call_on_cancel(call, on_cancel, parked);
-		trial->threads++;
-		assert_int_equal(
-		    pthread_create(&thread, NULL, wake_later, parked), 0);
-		pthread_detach(thread);
+		run_thread(parked, wake_later);
+		break;
+	case GOLDEN__V1__HOW__HOW_RELEASE:
+		rpc_server_call_hold(call);
+		rpc_server_call_hold(call);
+		run_thread(parked, release_later);
+		break;
+	case GOLDEN__V1__HOW__HOW_WAKE_TWICE:
+		rpc_server_call_hold(call);
+		rpc_server_call_hold(call);
+		run_thread(parked, wake_twice);
 		break;
 	case GOLDEN__V1__HOW__HOW_TIMER:
 		rpc_server_call_set_timer(
@@ -327,6 +382,8 @@ void
 trial_stop(struct trial *trial, int grace_ms)
 {
 	rpc_server_stop(trial->server, grace_ms);
+	while (trial->threads > 0)
+		sleep_ms(1);
 	rpc_server_free(trial->server);
 }
 

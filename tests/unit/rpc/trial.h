@@ -14,7 +14,9 @@ struct trial {
 	char target[64]; /* "127.0.0.1:port" */
 	/* What happened so far. */
 	atomic_int arrived, cancelled, sent, woken, woken_dead, destroyed;
-	atomic_int threads; /* that will still wake a call */
+	atomic_int woken_busy;
+	_Atomic int64_t time_left_ms; /* of the last Echo */
+	atomic_int threads;           /* that will still wake a call */
 };
 
 /* `options` and `tls` may be NULL. Everything works or the test fails. */

@@ -672,7 +672,7 @@ const ProtobufCMessageDescriptor golden__v1__vaulted__descriptor =
   (ProtobufCMessageInit) golden__v1__vaulted__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue golden__v1__how__enum_values_by_number[6] =
+static const ProtobufCEnumValue golden__v1__how__enum_values_by_number[8] =
 {
   { "HOW_UNSPECIFIED", "GOLDEN__V1__HOW__HOW_UNSPECIFIED", 0 },
   { "HOW_NOW", "GOLDEN__V1__HOW__HOW_NOW", 1 },
@@ -680,18 +680,22 @@ static const ProtobufCEnumValue golden__v1__how__enum_values_by_number[6] =
   { "HOW_TIMER", "GOLDEN__V1__HOW__HOW_TIMER", 3 },
   { "HOW_PARK", "GOLDEN__V1__HOW__HOW_PARK", 4 },
   { "HOW_FORGET", "GOLDEN__V1__HOW__HOW_FORGET", 5 },
+  { "HOW_RELEASE", "GOLDEN__V1__HOW__HOW_RELEASE", 6 },
+  { "HOW_WAKE_TWICE", "GOLDEN__V1__HOW__HOW_WAKE_TWICE", 7 },
 };
 static const ProtobufCIntRange golden__v1__how__value_ranges[] = {
-{0, 0},{0, 6}
+{0, 0},{0, 8}
 };
-static const ProtobufCEnumValueIndex golden__v1__how__enum_values_by_name[6] =
+static const ProtobufCEnumValueIndex golden__v1__how__enum_values_by_name[8] =
 {
   { "HOW_FORGET", 5 },
   { "HOW_NOW", 1 },
   { "HOW_PARK", 4 },
+  { "HOW_RELEASE", 6 },
   { "HOW_THREAD", 2 },
   { "HOW_TIMER", 3 },
   { "HOW_UNSPECIFIED", 0 },
+  { "HOW_WAKE_TWICE", 7 },
 };
 const ProtobufCEnumDescriptor golden__v1__how__descriptor =
 {
@@ -700,9 +704,9 @@ const ProtobufCEnumDescriptor golden__v1__how__descriptor =
   "How",
   "Golden__V1__How",
   "golden.v1",
-  6,
+  8,
   golden__v1__how__enum_values_by_number,
-  6,
+  8,
   golden__v1__how__enum_values_by_name,
   1,
   golden__v1__how__value_ranges,

@@ -52,7 +52,15 @@ typedef enum _Golden__V1__How {
   /*
    * Not at all.
    */
-  GOLDEN__V1__HOW__HOW_FORGET = 5
+  GOLDEN__V1__HOW__HOW_FORGET = 5,
+  /*
+   * Not at all: another thread gives up its holds after delay_ms.
+   */
+  GOLDEN__V1__HOW__HOW_RELEASE = 6,
+  /*
+   * From another thread, which wakes twice.
+   */
+  GOLDEN__V1__HOW__HOW_WAKE_TWICE = 7
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(GOLDEN__V1__HOW)
 } Golden__V1__How;
 
