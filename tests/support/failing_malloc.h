@@ -24,4 +24,11 @@ void failing_malloc_start(size_t n);
 /* No more fail. Whether one did. */
 bool failing_malloc_stop(void);
 
+/*
+ * From now, looks at each block that is freed for a marker; stop tells in how
+ * many it was: in none, if all was wiped. The marker is borrowed until then.
+ */
+void failing_malloc_watch(const char *marker);
+size_t failing_malloc_stop_watching(void);
+
 #endif

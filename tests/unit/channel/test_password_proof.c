@@ -55,6 +55,15 @@ test_proof_takes_the_password_in_nfc(void **state)
 }
 
 static void
+test_proof_leaves_nothing_in_memory(void **state)
+{
+	(void)state;
+	failing_malloc_watch("correct horse");
+	(void)prove("correct horse", "x", &people.server.public_key);
+	assert_int_equal(failing_malloc_stop_watching(), 0);
+}
+
+static void
 test_password_check_names_the_rule(void **state)
 {
 	static char text[CHANNEL_PASSWORD_MAX + 1];
@@ -153,6 +162,7 @@ main(void)
 		cmocka_unit_test(
 		    test_proof_depends_on_password_name_and_server),
 		cmocka_unit_test(test_proof_takes_the_password_in_nfc),
+		cmocka_unit_test(test_proof_leaves_nothing_in_memory),
 		cmocka_unit_test(test_password_check_names_the_rule),
 		cmocka_unit_test(test_proof_refuses_what_is_not_allowed),
 		cmocka_unit_test(test_proof_takes_the_longest_password),

@@ -143,6 +143,22 @@ test_reply_round_trip(void **state)
 }
 
 static void
+test_reply_leaves_nothing_in_memory(void **state)
+{
+	struct channel_outcome outcome = done();
+	struct channel_sealed_response sealed;
+	Peyk__V1__SealedResponse view;
+
+	(void)state;
+	outcome.body = BYTES_LITERAL("a secret that is long enough");
+	failing_malloc_watch("a secret that is");
+	seal(&outcome, &sealed, &view);
+	assert_ok(open_honestly(&view));
+	channel_sealed_response_clear(&sealed);
+	assert_int_equal(failing_malloc_stop_watching(), 0);
+}
+
+static void
 test_reply_carries_every_outcome(void **state)
 {
 	static const struct channel_outcome outcomes[] = {
@@ -447,6 +463,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reply_round_trip),
+		cmocka_unit_test(test_reply_leaves_nothing_in_memory),
 		cmocka_unit_test(test_reply_carries_every_outcome),
 		cmocka_unit_test(test_reply_code_fits_the_disposition),
 		cmocka_unit_test(test_reply_never_survives_a_flipped_bit),

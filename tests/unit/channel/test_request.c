@@ -161,6 +161,27 @@ test_request_round_trip(void **state)
 }
 
 static void
+test_request_leaves_nothing_in_memory(void **state)
+{
+	struct channel_request_fields fields = honest_fields();
+	struct exchange it;
+
+	(void)state;
+	fields.body = BYTES_LITERAL("a secret that is long enough");
+	memset(&it, 0, sizeof(it));
+	failing_malloc_watch("a secret that is");
+	buf_init_secret(&it.signed_message, WIRE_ENVELOPE_MAX);
+	assert_ok(channel_request_sign(&people.sender.signing, &fields,
+	    &it.signed_message, &it.hash));
+	assert_ok(channel_request_seal(buf_bytes(&it.signed_message),
+	    &sealing_key, &it.sealed, &it.client));
+	channel_sealed_request_view(&it.sealed, &it.envelope);
+	assert_ok(open_envelope(&it.envelope));
+	end(&it);
+	assert_int_equal(failing_malloc_stop_watching(), 0);
+}
+
+static void
 test_request_sealed_again_is_the_same_request(void **state)
 {
 	struct channel_sealed_request again = {0};
@@ -478,6 +499,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_round_trip),
+		cmocka_unit_test(test_request_leaves_nothing_in_memory),
 		cmocka_unit_test(
 		    test_request_sealed_again_is_the_same_request),
 		cmocka_unit_test(test_request_stored_is_read_back),

@@ -163,6 +163,22 @@ test_direct_round_trip(void **state)
 }
 
 static void
+test_direct_leaves_nothing_in_memory(void **state)
+{
+	struct e2ee_direct_draft draft = honest_draft(
+	    BYTES_LITERAL("a secret that is long enough"));
+	struct sha256_digest hash;
+	struct buf ciphertext;
+
+	(void)state;
+	failing_malloc_watch("a secret that is");
+	seal(&draft, &ciphertext, &hash);
+	assert_ok(open_ciphertext(buf_bytes(&ciphertext)));
+	buf_clear(&ciphertext);
+	assert_int_equal(failing_malloc_stop_watching(), 0);
+}
+
+static void
 test_direct_first_message_names_no_other(void **state)
 {
 	struct e2ee_direct_draft draft = honest_draft(BYTES_LITERAL("1"));
@@ -597,6 +613,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_direct_round_trip),
+		cmocka_unit_test(test_direct_leaves_nothing_in_memory),
 		cmocka_unit_test(test_direct_first_message_names_no_other),
 		cmocka_unit_test(test_direct_opens_for_its_recipient_alone),
 		cmocka_unit_test(test_direct_passed_on_is_forged),
