@@ -990,42 +990,50 @@ send_deliveries(struct batch *batch, bool *is_sent)
 	return failure != DATABASE_FAILURE_NONE ? failure : nomem(st);
 }
 
-static int
-compare_acks(const void *a, const void *b)
+static bool
+is_acknowledging(const struct work *work)
 {
-	return memcmp(a, b, STORE_ID_SIZE);
+	return work->operation->kind == STORE_KIND_POLL && is_served(work) &&
+	    poll_of(work)->ack_count > 0;
 }
 
 static enum database_failure
-send_acknowledgements(struct batch *batch, bool *is_sent)
+send_acknowledgements(struct batch *batch)
 {
-	uint8_t sorted[STORE_ACKS_MAX][STORE_ID_SIZE];
-	struct parameters parameters;
 	enum database_failure failure = DATABASE_FAILURE_NONE;
 
-	parameters_init(&parameters,
-	    statement_text(STATEMENT_ACKNOWLEDGE)->types);
-	for (size_t i = 0; i < batch->count; i++) {
+	for (size_t i = 0; i < batch->count &&
+	    failure == DATABASE_FAILURE_NONE; i++) {
 		const struct work *work = &batch->works[i];
 		const struct store_poll *poll = poll_of(work);
+		struct parameters parameters;
 
-		if (work->operation->kind != STORE_KIND_POLL ||
-		    poll->ack_count == 0 || !is_served(work))
+		if (!is_acknowledging(work))
 			continue;
-		memcpy(sorted, poll->acks, poll->ack_count * STORE_ID_SIZE);
-		qsort(sorted, poll->ack_count, STORE_ID_SIZE, compare_acks);
-		for (size_t k = 0; k < poll->ack_count; k++) {
-			parameters_int8(&parameters, 0,
-			    work->number->account_id);
-			parameters_bytes(&parameters, 1, BYTES_OF(sorted[k]));
-		}
+		parameters_init(&parameters,
+		    statement_text(STATEMENT_ACKNOWLEDGE)->types);
+		parameters_int8(&parameters, 0, work->number->account_id);
+		for (size_t k = 0; k < poll->ack_count; k++)
+			parameters_bytes(&parameters, 1,
+			    BYTES_OF(poll->acks[k]));
+		failure = pipeline_send(batch->pipeline, STATEMENT_ACKNOWLEDGE,
+		    &parameters);
+		parameters_clear(&parameters);
 	}
-	*is_sent = parameters_count(&parameters, 0) > 0;
-	batch->is_writing |= *is_sent;
-	if (*is_sent)
-		failure = pipeline_send(batch->pipeline,
-		    STATEMENT_ACKNOWLEDGE, &parameters);
-	parameters_clear(&parameters);
+	return failure;
+}
+
+static enum database_failure
+receive_acknowledgements(struct batch *batch)
+{
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	for (size_t i = 0; i < batch->count &&
+	    failure == DATABASE_FAILURE_NONE; i++) {
+		if (is_acknowledging(&batch->works[i]))
+			failure = pipeline_receive(batch->pipeline,
+			    STATEMENT_ACKNOWLEDGE, NULL);
+	}
 	return failure;
 }
 
@@ -1203,11 +1211,6 @@ send_write_stage(struct batch *batch, enum statement *quiet,
 		return failure;
 	if (is_sent)
 		quiet[(*quiet_count)++] = STATEMENT_DELIVER;
-	if ((failure = send_acknowledgements(batch, &is_sent)) !=
-	    DATABASE_FAILURE_NONE)
-		return failure;
-	if (is_sent)
-		quiet[(*quiet_count)++] = STATEMENT_ACKNOWLEDGE;
 	if ((failure = send_sign_ups(batch, quiet, quiet_count)) !=
 	    DATABASE_FAILURE_NONE)
 		return failure;
@@ -1265,6 +1268,8 @@ run_write_stage(struct batch *batch)
 
 	if ((failure = send_write_stage(batch, quiet, &quiet_count)) !=
 		DATABASE_FAILURE_NONE ||
+	    (failure = send_acknowledgements(batch)) !=
+		DATABASE_FAILURE_NONE ||
 	    (failure = send_fetches(batch)) != DATABASE_FAILURE_NONE ||
 	    (failure = pipeline_send(pipeline, STATEMENT_COMMIT, NULL)) !=
 		DATABASE_FAILURE_NONE)
@@ -1277,7 +1282,9 @@ run_write_stage(struct batch *batch)
 			 NULL)) != DATABASE_FAILURE_NONE)
 			goto out;
 	}
-	if ((failure = receive_fetches(batch)) != DATABASE_FAILURE_NONE ||
+	if ((failure = receive_acknowledgements(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = receive_fetches(batch)) != DATABASE_FAILURE_NONE ||
 	    (failure = receive_commit(batch)) != DATABASE_FAILURE_NONE)
 		goto out;
 	return pipeline_end_stage(pipeline);

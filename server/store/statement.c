@@ -3,13 +3,14 @@
 /*
  * Everything is found by primary keys. Sequential and bitmap scans would lock
  * rows in the order of the disk, and a plan made while the tables were empty
- * would stay in use when they are not. Generic plans save planning, and fail
- * on Citus. A batch that stops half-way must not hold its locks for long.
+ * would stay in use when they are not. Nested loops compare every element of
+ * an array with every row. Generic plans save planning, and fail on Citus. A batch that stops half-way must not hold its locks for long.
  */
 const char *const statement_settings =
     "SET client_min_messages = warning;"
     "SET enable_seqscan = off;"
     "SET enable_bitmapscan = off;"
+    "SET enable_nestloop = off;"
     "SET jit = off;"
     "SET idle_in_transaction_session_timeout = '10s';"
     "SELECT set_config('plan_cache_mode', 'force_generic_plan', false)"
@@ -102,12 +103,14 @@ static const struct statement_text texts[STATEMENT_COUNT] = {
 		" FROM unnest($1::bigint[], $2::uuid[], $3::bigint[],"
 		" $4::bytea[]) AS u(recipient_id, id, sender_id, body)",
 		"QUQB" },
-	/* By id, never “all up to”: a lower id can be committed later. */
+	/*
+	 * By id, never “all up to”: a lower id can be committed later. One for
+	 * each poll: joined to unnest(), the condition that Citus needs
+	 * (recipient_id = ANY) is tested once more for every row.
+	 */
 	[STATEMENT_ACKNOWLEDGE] = { "acknowledge",
-		"DELETE FROM messages m USING"
-		" unnest($1::bigint[], $2::uuid[]) AS u(recipient_id, id)"
-		" WHERE m.recipient_id = ANY($1)"
-		" AND m.recipient_id = u.recipient_id AND m.id = u.id", "QU" },
+		"DELETE FROM messages WHERE recipient_id = $1::bigint"
+		" AND id = ANY($2::uuid[])", "qU" },
 	/*
 	 * One row more than wanted is looked at, to know whether there is more.
 	 * octet_length() reads a size without fetching the value.

@@ -30,7 +30,7 @@ enum statement {
 	STATEMENT_DELETE_NAMES,   /* names, account ids */
 	STATEMENT_SPEND_KEYS,     /* signing keys */
 	STATEMENT_DELIVER,        /* recipients, ids, senders, bodies */
-	STATEMENT_ACKNOWLEDGE,    /* recipients, ids */
+	STATEMENT_ACKNOWLEDGE,    /* recipient, ids */
 	STATEMENT_FETCH,          /* recipient, most messages, most bytes */
 };
 
