@@ -853,12 +853,40 @@ rpc_server_call_wake(
 
 /* ---- For generated code ---- */
 
+/*
+ * protobuf-c needs up to 48 bytes of memory for two bytes of input (unknown
+ * fields, empty submessages). A peer gets this much and no more; an honest
+ * message takes less than its own size and the structs.
+ */
+#define UNPACK_MEMORY_FACTOR 8
+#define UNPACK_MEMORY_BASE ((size_t)64 << 10)
+
+static void *
+unpack_alloc(void *data, size_t size)
+{
+	size_t *left = data;
+
+	if (size > *left)
+		return NULL;
+	*left -= size;
+	return malloc(size);
+}
+
+static void
+unpack_free(void *data, void *memory)
+{
+	(void)data;
+	free(memory);
+}
+
 enum status
 rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
     struct bytes packed, ProtobufCMessage **message)
 {
+	size_t left = UNPACK_MEMORY_BASE + UNPACK_MEMORY_FACTOR * packed.size;
+	ProtobufCAllocator allocator = { unpack_alloc, unpack_free, &left };
 	ProtobufCMessage *unpacked = protobuf_c_message_unpack(
-	    descriptor, NULL, packed.size, packed.data);
+	    descriptor, &allocator, packed.size, packed.data);
 
 	if (unpacked == NULL)
 		return STATUS_INVALID;

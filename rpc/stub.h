@@ -10,8 +10,8 @@
 
 struct rpc_server_call;
 
-/* STATUS_INVALID: it does not parse, or memory ran out (protobuf-c does not
-   tell which). */
+/* Takes at most 8 times the size of the input and 64 KiB. STATUS_INVALID: it
+   does not parse, or memory ran out (protobuf-c does not tell which). */
 MUST_CHECK enum status rpc_stub_unpack(
     const ProtobufCMessageDescriptor *descriptor, struct bytes packed,
     ProtobufCMessage **message);

@@ -347,6 +347,27 @@ test_calls_with_garbage_are_refused(void **state)
 	buf_clear(&bytes);
 }
 
+/* Two bytes of input for each of protobuf-c's structs for unknown fields. */
+static void
+test_calls_that_swell_when_parsed_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rpc_status status = {0};
+	static uint8_t fields[1 << 19];
+	struct buf bytes;
+
+	buf_init(&bytes, 100);
+	for (size_t i = 0; i < sizeof(fields); i += 2)
+		fields[i] = 15 << 3; /* field 15, a varint: zero */
+	assert_status(rpc_client_unary(&fixture->client.rpc, &trial_echo_method,
+			  NULL, BYTES_OF(fields), &bytes, &status),
+	    STATUS_INVALID);
+	assert_int_equal(status.code, RPC_CODE_INVALID_ARGUMENT);
+	assert_int_equal(fixture->trial.arrived, 0);
+	rpc_status_clear(&status);
+	buf_clear(&bytes);
+}
+
 static void
 test_calls_that_are_too_long_are_refused(void **state)
 {
@@ -842,6 +863,7 @@ main(void)
 	    TEST(test_calls_carry_status_details),
 	    TEST(test_calls_to_what_is_not_there_are_refused),
 	    TEST(test_calls_with_garbage_are_refused),
+	    TEST(test_calls_that_swell_when_parsed_are_refused),
 	    TEST(test_calls_that_are_too_long_are_refused),
 	    TEST(test_streams_arrive_in_order),
 	    TEST(test_streams_are_told_by_call_backs),
