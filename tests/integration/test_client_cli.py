@@ -21,7 +21,7 @@ from harness import PASSWORD, Device  # noqa: E402
 
 DONE, FAILED, USAGE, UNREACHABLE, WRONG_PASSWORD, KEY_CHANGED, REFUSED = (
     range(7))
-PERSIAN = "سارا‌جان"
+PERSIAN = "علی‌جان"
 
 
 class Commands(harness.PeykTest):

@@ -93,6 +93,21 @@ class Client(CrashTest):
                     [m["text"] for m in self.poll_all(device, name)],
                     ["alive"])
 
+    def test_1_refused_sign_up(self):
+        """A refusal leaves nothing behind, whenever it is interrupted."""
+        taken = harness.unique("taken")
+        Device(self.server).signup(taken)
+        for point in self.all_points():
+            with self.subTest(point):
+                device = Device(self.server)
+                ran = device.peyk("signup", taken, PEYK_CRASH_POINT=point)
+                if ran.code == KILLED:
+                    self.reached.add(point.split(":")[0])
+                else:
+                    ran.expect(6)
+                device.peyk("signup", taken).expect(6)
+                self.assertEqual(list(device.home.rglob("identity.key")), [])
+
     def test_2_send(self):
         """Present at both ends or at none, once, and in order."""
         sender, receiver = Device(self.server), Device(self.server)

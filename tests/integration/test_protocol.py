@@ -469,17 +469,5 @@ class WithPeyk(harness.PeykTest):
                          "expected to be told that a message is missing")
 
 
-class Vectors(unittest.TestCase):
-    """Byte agreement with the values of channel's own tests."""
-
-    path = VECTORS / "channel.json"
-
-    @unittest.skipUnless(path.exists(), "tests/vectors/channel.json is not "
-                         "there")
-    def test_channel_vectors(self):
-        values = json.loads(self.path.read_text())
-        self.assertTrue(values)
-
-
 if __name__ == "__main__":
     harness.main()

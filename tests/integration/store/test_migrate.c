@@ -1,5 +1,6 @@
 #include "tests/integration/store/fixture.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -118,6 +119,24 @@ test_migrate_up_down_up_gives_the_committed_schema(void **state)
 	buf_clear(&second);
 	buf_clear(&empty);
 	buf_clear(&committed);
+}
+
+/* A file that nobody listed would never run. */
+static void
+test_migrations_are_all_embedded(void **state)
+{
+	const struct migration *migrations;
+	DIR *folder = opendir(MIGRATION_FOLDER);
+	const struct dirent *entry;
+	size_t count, files = 0;
+
+	(void)state;
+	migration_embedded(&migrations, &count);
+	assert_non_null(folder);
+	while ((entry = readdir(folder)) != NULL)
+		files += strstr(entry->d_name, ".sql") != NULL;
+	closedir(folder);
+	assert_int_equal(files, count);
 }
 
 struct listing {
@@ -312,6 +331,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_migrate_up_down_up_gives_the_committed_schema),
+		cmocka_unit_test(test_migrations_are_all_embedded),
 		cmocka_unit_test(test_migrate_refuses_a_newer_database),
 		cmocka_unit_test(test_migrate_several_at_once),
 		cmocka_unit_test(test_migrate_survives_being_killed),

@@ -134,6 +134,33 @@ test_sign_up_with_a_taken_name_spends_the_key(void **state)
 	store_operation_clear(&account.operation);
 }
 
+/* The service refuses it before anybody looks at the name. */
+static void
+test_sign_up_that_is_refused_spends_the_key(void **state)
+{
+	struct store_sign_up sign_up;
+	struct user mallory;
+
+	(void)state;
+	user_init(&mallory, "refused");
+	sign_up_fill(&sign_up, &mallory);
+	sign_up.is_refused = true;
+	sign_up.taken_code = 7;
+	sign_up.taken_message = "registration is closed";
+	sign_up.password_hash = NULL;
+	sign_up.identity = bytes_empty();
+	for (int i = 0; i < 2; i++) {
+		assert_ok(fixture_run(store, &sign_up.operation));
+		assert_int_equal(sign_up.result.claim, i == 0 ?
+		    STORE_CLAIM_CLAIMED : STORE_CLAIM_REPEATED);
+		assert_int_equal(sign_up.result.code, 7);
+		assert_string_equal(sign_up.result.message,
+		    "registration is closed");
+		assert_int_equal(sign_up.status, STORE_ACCOUNT_STATUS_REFUSED);
+	}
+	user_sign_up(store, &mallory, "refused");
+}
+
 /* --- Send ----------------------------------------------------------------- */
 
 static void
@@ -588,6 +615,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sign_up_opens_an_account),
 		cmocka_unit_test(test_sign_up_with_a_taken_name_spends_the_key),
+		cmocka_unit_test(test_sign_up_that_is_refused_spends_the_key),
 		cmocka_unit_test(test_send_stores_each_message),
 		cmocka_unit_test(test_send_judges_the_number),
 		cmocka_unit_test(test_send_ids_rise_from_request_to_request),
