@@ -621,12 +621,7 @@ enum status
 incoming_shown(struct session *session, const struct message_list *messages,
     struct client_error *error)
 {
-	enum status st;
-
-	crash_point("poll.printed");
-	if ((st = set_shown(session, messages, true, error)) == STATUS_OK)
-		crash_point("poll.shown");
-	return st;
+	return set_shown(session, messages, true, error);
 }
 
 enum status

@@ -1,12 +1,9 @@
 #include "client/session.h"
 
 #include <assert.h>
-#include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "base/crash.h"
 #include "base/file.h"
 #include "client/session_core.h"
 
@@ -156,18 +153,6 @@ session_notice(struct session *session, enum notice_kind kind,
 	assert(session->lock < 0);
 	if (options->notice != NULL)
 		options->notice(options->notice_arg, &notice);
-}
-
-void
-session_crash_point(const char *method, const char *step)
-{
-	char name[64];
-	size_t used = 0;
-
-	for (; *method != '\0' && used < 32; method++)
-		name[used++] = (char)tolower((unsigned char)*method);
-	(void)snprintf(name + used, sizeof(name) - used, ".%s", step);
-	crash_point(name);
 }
 
 /* ---- The account's lock ---- */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "client/attempt.h"
 #include "client/session_core.h"
 #include "client/state_messages.h"
@@ -114,15 +115,15 @@ apply_reply(struct session *session, const struct rpc_sealed_method *method,
 {
 	enum status st;
 
-	session_crash_point(method->name, "replied");
+	crash_point("request.replied");
 	if ((st = state_begin(session->state)) != STATUS_OK)
 		goto out;
 	if ((st = apply_effects(session, method, reply)) != STATUS_OK)
 		goto out;
-	session_crash_point(method->name, "applied");
+	crash_point("request.applied");
 	if ((st = state_commit(session->state)) != STATUS_OK)
 		goto out;
-	session_crash_point(method->name, "settled");
+	crash_point("request.settled");
 out:
 	state_rollback(session->state);
 	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
@@ -192,7 +193,7 @@ park(struct session *session, uint64_t sequence, struct client_error *error)
 	state_rollback(session->state);
 	if (st != STATUS_OK)
 		return state_error(error, st);
-	session_crash_point("Poll", "parked");
+	crash_point("request.parked");
 	return STATUS_OK;
 }
 
@@ -354,7 +355,7 @@ try_entry(struct settling *settling, const struct outbox_entry *entry,
 		st = state_error(error, st);
 		goto out;
 	}
-	session_crash_point(method->name, "sent");
+	crash_point("request.sent");
 	st = attempt_wait(&attempt, session->connection, vault, timeout_ms,
 	    may_park, &result);
 	if (st != STATUS_OK) {
@@ -639,21 +640,20 @@ static enum status
 store(struct session *session, const struct session_request *request,
     uint64_t *sequence, struct client_error *error)
 {
-	const char *name = request->method->name;
 	enum status st;
 
 	if ((st = state_begin(session->state)) != STATUS_OK)
 		return state_error(error, st);
-	session_crash_point(name, "begun");
+	crash_point("request.begun");
 	if ((st = number_and_sign(session, request, sequence, error)) !=
 	    STATUS_OK)
 		goto out;
-	session_crash_point(name, "prepared");
+	crash_point("request.prepared");
 	if ((st = state_commit(session->state)) != STATUS_OK) {
 		st = state_error(error, st);
 		goto out;
 	}
-	session_crash_point(name, "stored");
+	crash_point("request.stored");
 out:
 	state_rollback(session->state);
 	return st;

@@ -118,7 +118,4 @@ MUST_CHECK enum status session_pause(struct session *session, uint64_t ms,
 uint64_t session_timeout_ms(const struct session *session);
 uint64_t session_lock_wait_ms(const struct session *session);
 
-/* A crash point "METHOD.step", METHOD in lower case. */
-void session_crash_point(const char *method, const char *step);
-
 #endif
