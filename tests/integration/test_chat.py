@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import sys
+import termios
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
@@ -137,6 +138,11 @@ class OnATerminal(harness.PeykTest):
             codec_errors="replace", timeout=harness.DEADLINE,
             dimensions=(24, columns), echo=False)
         self.addCleanup(child.close, True)
+        # As every terminal emulator does, for what is typed before the
+        # prompt: the kernel then erases whole letters.
+        modes = termios.tcgetattr(child.child_fd)
+        modes[0] |= 0o40000  # IUTF8
+        termios.tcsetattr(child.child_fd, termios.TCSANOW, modes)
         return child
 
     def expect(self, child, text):
@@ -238,7 +244,6 @@ class OnATerminal(harness.PeykTest):
         device = self.device("ctrl#1", "ctrl#2")
         import os
         import pty
-        import termios
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         self.addCleanup(os.close, slave)
