@@ -125,7 +125,8 @@ database_log_error(const char *statement, const PGresult *result,
 		log_event(LOG_LEVEL_WARNING, "database_error",
 		    log_text("statement", statement),
 		    log_text("sqlstate", sqlstate),
-		    log_text("constraint", constraint != NULL ? constraint : ""));
+		    log_text("constraint",
+			constraint != NULL ? constraint : ""));
 	else
 		log_message("database_lost", statement,
 		    PQerrorMessage(connection));

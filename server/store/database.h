@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 
-/* What the store's parts share around libpq: connecting, and what went wrong. */
+/* What the store's parts share around libpq: connecting, and errors. */
 
 /* What to do about an error, by its SQLSTATE. */
 enum database_failure {

@@ -152,7 +152,7 @@ struct store_account {
  */
 struct store_sign_up {
 	struct store_operation operation;
-	/* number.account_id: 63 fresh random bits, not 0, made by the caller. */
+	/* number.account_id: 63 fresh random bits, not 0. */
 	struct store_number number;
 	uint8_t encryption_key[32];
 	struct bytes name;        /* canonical, UTF-8 without NUL */
@@ -174,8 +174,8 @@ struct store_sign_up {
 
 enum store_send_outcome {
 	STORE_SEND_OUTCOME_STORED = 1,
-	STORE_SEND_OUTCOME_UNKNOWN_RECIPIENT = 2, /* never was an account's key */
-	STORE_SEND_OUTCOME_STALE_RECIPIENT = 3,   /* replaced, or account gone */
+	STORE_SEND_OUTCOME_UNKNOWN_RECIPIENT = 2, /* never an account's key */
+	STORE_SEND_OUTCOME_STALE_RECIPIENT = 3,   /* replaced or gone */
 };
 
 struct store_send_message {

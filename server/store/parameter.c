@@ -72,7 +72,8 @@ parameters_init(struct parameters *parameters, const char *types)
 		struct parameter *value = &parameters->values[i];
 		uint8_t *header;
 
-		value->type = type_from_letter(tolower((unsigned char)types[i]));
+		value->type =
+		    type_from_letter(tolower((unsigned char)types[i]));
 		value->is_array = isupper((unsigned char)types[i]) != 0;
 		buf_init(&value->data, PARAMETER_SIZE_MAX);
 		if (!value->is_array)

@@ -125,7 +125,8 @@ receive(struct pipeline *pipeline, const char *what, PGresult **out)
 	/* Each result is followed by a NULL. */
 	if (failure == DATABASE_FAILURE_NONE &&
 	    (failure = wait_for_result(pipeline, what)) ==
-	    DATABASE_FAILURE_NONE && (end = PQgetResult(pipeline->pg)) != NULL) {
+	    DATABASE_FAILURE_NONE &&
+	    (end = PQgetResult(pipeline->pg)) != NULL) {
 		PQclear(end);
 		failure = lost(pipeline, what);
 	}

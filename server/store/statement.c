@@ -4,7 +4,8 @@
  * Everything is found by primary keys. Sequential and bitmap scans would lock
  * rows in the order of the disk, and a plan made while the tables were empty
  * would stay in use when they are not. Nested loops compare every element of
- * an array with every row. Generic plans save planning, and fail on Citus. A batch that stops half-way must not hold its locks for long.
+ * an array with every row. Generic plans save planning, and fail on Citus. A
+ * batch that stops half-way must not hold its locks for long.
  */
 const char *const statement_settings =
     "SET client_min_messages = warning;"

@@ -97,8 +97,9 @@ measure(const struct store_operation *operation)
 		sign_up = (const struct store_sign_up *)operation;
 		assert(sign_up->name.size <= STORE_NAME_MAX);
 		assert(sign_up->identity.size <= STORE_IDENTITY_MAX);
-		assert(strlen(sign_up->password_hash) <=
-		    STORE_PASSWORD_HASH_MAX);
+		assert(sign_up->is_refused || (sign_up->password_hash != NULL &&
+		    strlen(sign_up->password_hash) <=
+		    STORE_PASSWORD_HASH_MAX));
 		assert(sign_up->number.account_id > 0);
 		assert(sign_up->number.sequence <= INT64_MAX);
 		assert(sign_up->taken_code != 0);

@@ -77,7 +77,7 @@ bool store_is_ready(const struct store *store);
 
 /*
  * Refuses new operations, ends those that are queued (they are done if the
- * database is there, within the time for repeats), and joins the threads.
+ * database is there), and joins the threads.
  * Every done() has returned when it returns. Once; not from a callback.
  */
 void store_stop(struct store *store);

@@ -25,7 +25,7 @@ check(bool is_so, const char *claim, int line)
 /* A message's text. */
 struct note {
 	uint32_t sender;
-	uint32_t number; /* of those from this sender to this recipient, from 1 */
+	uint32_t number; /* from this sender to this recipient, from 1 */
 };
 
 struct driver {

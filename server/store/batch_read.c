@@ -1,0 +1,216 @@
+#include "server/store/batch_work.h"
+
+#include <string.h>
+
+/* The first stage: read. */
+
+static enum database_failure
+send_find_keys(struct batch *batch, bool *is_sent)
+{
+	struct parameters parameters;
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	parameters_init(&parameters,
+	    statement_text(STATEMENT_FIND_KEYS)->types);
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct work *work = &batch->works[i];
+		const struct store_send *send = send_of(work);
+
+		switch (work->operation->kind) {
+		case STORE_KIND_ACCOUNT:
+			parameters_bytes(&parameters, 0,
+			    BYTES_OF(account_of(work)->signing_key));
+			break;
+		case STORE_KIND_SIGN_UP:
+			parameters_bytes(&parameters, 0,
+			    work_signing_key(work));
+			break;
+		case STORE_KIND_SEND:
+			for (size_t k = 0; k < send->message_count; k++)
+				parameters_bytes(&parameters, 0,
+				    BYTES_OF(send->messages[k].recipient_key));
+			break;
+		case STORE_KIND_POLL:
+		case STORE_KIND_FETCH:
+		case STORE_KIND_LOOKUP:
+		case STORE_KIND_REFUSE:
+			break;
+		}
+	}
+	*is_sent = parameters_count(&parameters, 0) > 0;
+	if (*is_sent)
+		failure = pipeline_send(batch->pipeline,
+		    STATEMENT_FIND_KEYS, &parameters);
+	parameters_clear(&parameters);
+	return failure;
+}
+
+static enum database_failure
+send_find_names(struct batch *batch, bool *is_sent)
+{
+	struct parameters parameters;
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	parameters_init(&parameters,
+	    statement_text(STATEMENT_FIND_NAMES)->types);
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct store_lookup *lookup = lookup_of(&batch->works[i]);
+
+		if (lookup->operation.kind != STORE_KIND_LOOKUP)
+			continue;
+		for (size_t k = 0; k < lookup->name_count; k++)
+			parameters_bytes(&parameters, 0,
+			    lookup->names[k].canonical);
+	}
+	*is_sent = parameters_count(&parameters, 0) > 0;
+	if (*is_sent)
+		failure = pipeline_send(batch->pipeline,
+		    STATEMENT_FIND_NAMES, &parameters);
+	parameters_clear(&parameters);
+	return failure;
+}
+
+static enum database_failure
+send_read_accounts(struct batch *batch, bool *is_sent)
+{
+	struct parameters parameters;
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	parameters_init(&parameters,
+	    statement_text(STATEMENT_READ_ACCOUNTS)->types);
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct work *work = &batch->works[i];
+
+		if (work_is_numbered(work))
+			parameters_int8(&parameters, 0,
+			    work->number->account_id);
+	}
+	*is_sent = parameters_count(&parameters, 0) > 0;
+	if (*is_sent)
+		failure = pipeline_send(batch->pipeline,
+		    STATEMENT_READ_ACCOUNTS, &parameters);
+	parameters_clear(&parameters);
+	return failure;
+}
+
+enum database_failure
+batch_run_read_stage(struct batch *batch)
+{
+	struct pipeline *pipeline = batch->pipeline;
+	bool has_keys = false, has_accounts = false, has_names = false;
+	enum database_failure failure;
+
+	if ((failure = pipeline_send(pipeline, STATEMENT_BEGIN, NULL)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_find_keys(batch, &has_keys)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_read_accounts(batch, &has_accounts)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_find_names(batch, &has_names)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = pipeline_flush(pipeline)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = pipeline_receive(pipeline, STATEMENT_BEGIN,
+		 NULL)) != DATABASE_FAILURE_NONE)
+		return failure;
+	if (has_keys &&
+	    (failure = batch_receive_rows(batch, STATEMENT_FIND_KEYS,
+		 &batch->keys)) != DATABASE_FAILURE_NONE)
+		return failure;
+	if (has_accounts &&
+	    (failure = batch_receive_rows(batch, STATEMENT_READ_ACCOUNTS,
+		 &batch->accounts)) != DATABASE_FAILURE_NONE)
+		return failure;
+	if (has_names &&
+	    (failure = batch_receive_rows(batch, STATEMENT_FIND_NAMES,
+		 &batch->names)) != DATABASE_FAILURE_NONE)
+		return failure;
+	return pipeline_end_stage(pipeline);
+}
+
+/* --- Deciding ------------------------------------------------------------- */
+
+static void
+judge(struct batch *batch, struct work *work)
+{
+	int row = rows_find_int8(&batch->accounts, work->number->account_id);
+	struct store_result *result = work->result;
+	enum store_account_status status;
+
+	if (row < 0 || !batch_has_key(&batch->accounts, row,
+		work_signing_key(work))) {
+		result->claim = STORE_CLAIM_DENIED;
+		return;
+	}
+	status = batch_read_status(&batch->accounts, row);
+	batch_read_result(&batch->accounts, row, result);
+	if (batch_judge_repeat(work)) {
+		batch->has_repeats = true;
+	} else if (status != STORE_ACCOUNT_STATUS_ACTIVE) {
+		memset(result, 0, sizeof(*result));
+		result->claim = STORE_CLAIM_DENIED;
+	} else if (work->number->sequence <= INT64_MAX &&
+	    result->last_sequence + 1 == work->number->sequence) {
+		work->is_tried = true;
+		batch->has_claims = true;
+	}
+}
+
+static void
+decide_outcomes(const struct batch *batch, struct store_send *send)
+{
+	for (size_t i = 0; i < send->message_count; i++) {
+		struct store_send_message *message = &send->messages[i];
+		enum key_state state = KEY_STATE_SPENT;
+		int64_t recipient;
+
+		if (!batch_find_key(batch, BYTES_OF(message->recipient_key),
+			&recipient, &state) || state == KEY_STATE_SPENT)
+			message->outcome = STORE_SEND_OUTCOME_UNKNOWN_RECIPIENT;
+		else if (state == KEY_STATE_STALE)
+			message->outcome = STORE_SEND_OUTCOME_STALE_RECIPIENT;
+		else
+			message->outcome = STORE_SEND_OUTCOME_STORED;
+		memset(message->id, 0, STORE_ID_SIZE);
+	}
+}
+
+void
+batch_decide(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct work *work = &batch->works[i];
+		enum key_state state;
+		int64_t account_id;
+
+		switch (work->operation->kind) {
+		case STORE_KIND_ACCOUNT:
+			if (batch_find_key(batch,
+				BYTES_OF(account_of(work)->signing_key),
+				&account_id, &state))
+				batch->has_owners = true;
+			break;
+		case STORE_KIND_SIGN_UP:
+			if (batch_find_key(batch, work_signing_key(work),
+				&account_id, &state)) {
+				batch->has_owners = true;
+			} else {
+				work->is_tried = true;
+				batch->has_sign_ups = true;
+			}
+			break;
+		case STORE_KIND_SEND:
+			judge(batch, work);
+			if (work->is_tried)
+				decide_outcomes(batch, send_of(work));
+			break;
+		case STORE_KIND_POLL:
+		case STORE_KIND_LOOKUP:
+		case STORE_KIND_REFUSE:
+			judge(batch, work);
+			break;
+		case STORE_KIND_FETCH:
+			break;
+		}
+	}
+}

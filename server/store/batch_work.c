@@ -1,0 +1,147 @@
+#include "server/store/batch_work.h"
+
+#include <string.h>
+
+static void
+poll_init(struct store_poll *poll)
+{
+	poll->messages = NULL;
+	poll->message_count = 0;
+	poll->has_more = false;
+}
+
+void
+work_init(struct work *work, struct store_operation *operation)
+{
+	memset(work, 0, sizeof(*work));
+	work->operation = operation;
+	switch (operation->kind) {
+	case STORE_KIND_ACCOUNT:
+		break;
+	case STORE_KIND_SIGN_UP:
+		work->number = &sign_up_of(work)->number;
+		work->result = &sign_up_of(work)->result;
+		break;
+	case STORE_KIND_SEND:
+		work->number = &send_of(work)->number;
+		work->result = &send_of(work)->result;
+		break;
+	case STORE_KIND_POLL:
+		work->number = &poll_of(work)->number;
+		work->result = &poll_of(work)->result;
+		poll_init(poll_of(work));
+		break;
+	case STORE_KIND_FETCH:
+		work->number = &poll_of(work)->number;
+		poll_init(poll_of(work));
+		break;
+	case STORE_KIND_LOOKUP:
+		work->number = &lookup_of(work)->number;
+		work->result = &lookup_of(work)->result;
+		break;
+	case STORE_KIND_REFUSE:
+		work->number = &refuse_of(work)->number;
+		work->result = &refuse_of(work)->result;
+		break;
+	}
+	operation->is_deferred = false;
+	if (work->result != NULL)
+		memset(work->result, 0, sizeof(*work->result));
+}
+
+bool
+work_is_numbered(const struct work *work)
+{
+	return work->result != NULL &&
+	    work->operation->kind != STORE_KIND_SIGN_UP;
+}
+
+bool
+work_is_served(const struct work *work)
+{
+	if (work->operation->kind == STORE_KIND_FETCH)
+		return true;
+	if (work->is_tried)
+		return work->is_claimed;
+	return work->result->claim == STORE_CLAIM_REPEATED &&
+	    work->result->code == 0;
+}
+
+enum database_failure
+batch_status(enum status st)
+{
+	return st == STATUS_OK ? DATABASE_FAILURE_NONE : DATABASE_FAILURE_NOMEM;
+}
+
+enum database_failure
+batch_receive_rows(struct batch *batch, enum statement statement,
+    struct rows *rows)
+{
+	PGresult *result = NULL;
+	enum database_failure failure;
+
+	if ((failure = pipeline_receive(batch->pipeline, statement,
+		 &result)) != DATABASE_FAILURE_NONE)
+		return failure;
+	return batch_status(rows_init_take(rows, result));
+}
+
+bool
+batch_find_key(const struct batch *batch, struct bytes key, int64_t *account_id,
+    enum key_state *state)
+{
+	int row = rows_find(&batch->keys, key);
+
+	if (row < 0)
+		return false;
+	*account_id = database_int8(batch->keys.result, row, 1);
+	*state = (enum key_state)database_int2(batch->keys.result, row, 2);
+	return true;
+}
+
+void
+batch_read_result(const struct rows *accounts, int row,
+    struct store_result *out)
+{
+	struct bytes hash = rows_bytes(accounts, row, ACCOUNT_COLUMN_LAST_HASH);
+	struct bytes message =
+	    rows_bytes(accounts, row, ACCOUNT_COLUMN_LAST_MESSAGE);
+
+	memset(out, 0, sizeof(*out));
+	out->claim = STORE_CLAIM_NONE;
+	out->last_sequence = (uint64_t)database_int8(accounts->result, row,
+	    ACCOUNT_COLUMN_LAST_SEQ);
+	memcpy(out->last_hash, hash.data, sizeof(out->last_hash));
+	out->code = (uint32_t)database_int4(accounts->result, row,
+	    ACCOUNT_COLUMN_LAST_CODE);
+	if (message.size >= sizeof(out->message))
+		message.size = sizeof(out->message) - 1;
+	memcpy(out->message, message.data, message.size);
+}
+
+enum store_account_status
+batch_read_status(const struct rows *accounts, int row)
+{
+	return (enum store_account_status)database_int2(accounts->result, row,
+	    ACCOUNT_COLUMN_STATUS);
+}
+
+bool
+batch_has_key(const struct rows *accounts, int row, struct bytes signing_key)
+{
+	return bytes_equal(signing_key,
+	    rows_bytes(accounts, row, ACCOUNT_COLUMN_SIGNING_KEY));
+}
+
+bool
+batch_judge_repeat(struct work *work)
+{
+	struct store_result *result = work->result;
+
+	if (result->last_sequence != work->number->sequence ||
+	    memcmp(result->last_hash, work->number->request_hash,
+		STORE_HASH_SIZE) != 0)
+		return false;
+	result->claim = STORE_CLAIM_REPEATED;
+	return true;
+}

@@ -1,0 +1,368 @@
+#include "server/store/batch_work.h"
+
+#include <string.h>
+
+#include "base/crash.h"
+#include "server/store/inbox.h"
+
+/* The third stage: write, fetch, commit. */
+
+/*
+ * Most bytes of messages that one batch fetches, as long as each fetch gets
+ * its first message: shared evenly, so that many polls at once cannot exhaust
+ * the memory. 21 full polls of 3 MiB fit.
+ */
+#define BATCH_FETCH_BYTES ((uint32_t)64 << 20)
+
+/*
+ * Messages of claimed Sends. Those of repeated ones are there already, but
+ * whoever stored them may have died before it told the recipients.
+ */
+static enum database_failure
+send_deliveries(struct batch *batch, bool *is_sent)
+{
+	struct parameters parameters;
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+	enum status st = STATUS_OK;
+
+	parameters_init(&parameters, statement_text(STATEMENT_DELIVER)->types);
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct work *work = &batch->works[i];
+		const struct store_send *send = send_of(work);
+
+		if (work->operation->kind != STORE_KIND_SEND ||
+		    !work_is_served(work))
+			continue;
+		for (size_t k = 0; k < send->message_count; k++) {
+			struct store_send_message *message = &send->messages[k];
+			enum key_state state;
+			int64_t recipient;
+
+			if (message->outcome != STORE_SEND_OUTCOME_STORED ||
+			    !batch_find_key(batch,
+				BYTES_OF(message->recipient_key), &recipient,
+				&state))
+				continue;
+			if (st == STATUS_OK)
+				st = batch_mail_add(batch->mail, recipient);
+			if (!work->is_claimed)
+				continue;
+			parameters_int8(&parameters, 0, recipient);
+			parameters_bytes(&parameters, 1, BYTES_OF(message->id));
+			parameters_int8(&parameters, 2,
+			    work->number->account_id);
+			parameters_bytes(&parameters, 3, message->ciphertext);
+		}
+	}
+	*is_sent = parameters_count(&parameters, 0) > 0;
+	if (*is_sent)
+		failure = pipeline_send(batch->pipeline, STATEMENT_DELIVER,
+		    &parameters);
+	parameters_clear(&parameters);
+	return failure != DATABASE_FAILURE_NONE ? failure : batch_status(st);
+}
+
+static bool
+is_acknowledging(const struct work *work)
+{
+	return work->operation->kind == STORE_KIND_POLL &&
+	    work_is_served(work) && poll_of(work)->ack_count > 0;
+}
+
+static enum database_failure
+send_acknowledgements(struct batch *batch)
+{
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	for (size_t i = 0; i < batch->count &&
+	    failure == DATABASE_FAILURE_NONE; i++) {
+		const struct work *work = &batch->works[i];
+		const struct store_poll *poll = poll_of(work);
+		struct parameters parameters;
+
+		if (!is_acknowledging(work))
+			continue;
+		parameters_init(&parameters,
+		    statement_text(STATEMENT_ACKNOWLEDGE)->types);
+		parameters_int8(&parameters, 0, work->number->account_id);
+		for (size_t k = 0; k < poll->ack_count; k++)
+			parameters_bytes(&parameters, 1,
+			    BYTES_OF(poll->acks[k]));
+		failure = pipeline_send(batch->pipeline, STATEMENT_ACKNOWLEDGE,
+		    &parameters);
+		parameters_clear(&parameters);
+	}
+	return failure;
+}
+
+static enum database_failure
+receive_acknowledgements(struct batch *batch)
+{
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	for (size_t i = 0; i < batch->count &&
+	    failure == DATABASE_FAILURE_NONE; i++) {
+		if (is_acknowledging(&batch->works[i]))
+			failure = pipeline_receive(batch->pipeline,
+			    STATEMENT_ACKNOWLEDGE, NULL);
+	}
+	return failure;
+}
+
+static bool
+is_fetching(const struct work *work)
+{
+	return (work->operation->kind == STORE_KIND_POLL ||
+	    work->operation->kind == STORE_KIND_FETCH) && work_is_served(work);
+}
+
+static enum database_failure
+send_fetches(struct batch *batch)
+{
+	struct parameters parameters;
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+	uint32_t count = 0, share;
+
+	for (size_t i = 0; i < batch->count; i++)
+		count += is_fetching(&batch->works[i]);
+	if (count == 0)
+		return DATABASE_FAILURE_NONE;
+	share = BATCH_FETCH_BYTES / count;
+	parameters_init(&parameters, statement_text(STATEMENT_FETCH)->types);
+	for (size_t i = 0; i < batch->count &&
+	    failure == DATABASE_FAILURE_NONE; i++) {
+		const struct work *work = &batch->works[i];
+		const struct store_poll *poll = poll_of(work);
+
+		if (!is_fetching(work))
+			continue;
+		parameters_int8(&parameters, 0, work->number->account_id);
+		parameters_int8(&parameters, 1, poll->max_messages);
+		parameters_int8(&parameters, 2,
+		    poll->max_bytes < share ? poll->max_bytes : share);
+		failure = pipeline_send(batch->pipeline, STATEMENT_FETCH,
+		    &parameters);
+	}
+	parameters_clear(&parameters);
+	return failure;
+}
+
+static enum database_failure
+receive_fetches(struct batch *batch)
+{
+	enum database_failure failure;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct work *work = &batch->works[i];
+		struct store_poll *poll = poll_of(work);
+		struct inbox *inbox = NULL;
+		PGresult *result = NULL;
+
+		if (!is_fetching(work))
+			continue;
+		if ((failure = pipeline_receive(batch->pipeline,
+			 STATEMENT_FETCH, &result)) != DATABASE_FAILURE_NONE)
+			return failure;
+		if (inbox_new_take(result, &poll->has_more, &inbox) !=
+		    STATUS_OK)
+			return DATABASE_FAILURE_NOMEM;
+		work->operation->memory = inbox;
+		poll->messages = inbox->messages;
+		poll->message_count = inbox->count;
+	}
+	return DATABASE_FAILURE_NONE;
+}
+
+static void
+append_account(const struct work *work, struct parameters *parameters)
+{
+	const struct store_sign_up *sign_up = sign_up_of(work);
+	bool is_open = sign_up->status == STORE_ACCOUNT_STATUS_ACTIVE;
+
+	parameters_int8(parameters, INSERT_PARAMETER_ID,
+	    sign_up->number.account_id);
+	parameters_bytes(parameters, INSERT_PARAMETER_USERNAME,
+	    is_open ? sign_up->name : bytes_empty());
+	parameters_int4(parameters, INSERT_PARAMETER_STATUS,
+	    (int32_t)sign_up->status);
+	parameters_bytes(parameters, INSERT_PARAMETER_SIGNING_KEY,
+	    BYTES_OF(sign_up->number.signing_key));
+	parameters_bytes(parameters, INSERT_PARAMETER_ENCRYPTION_KEY,
+	    BYTES_OF(sign_up->encryption_key));
+	parameters_bytes(parameters, INSERT_PARAMETER_PASSWORD_HASH,
+	    is_open ? bytes_from_string(sign_up->password_hash) :
+	    bytes_empty());
+	parameters_int8(parameters, INSERT_PARAMETER_SEQ,
+	    (int64_t)sign_up->number.sequence);
+	parameters_bytes(parameters, INSERT_PARAMETER_HASH,
+	    BYTES_OF(sign_up->number.request_hash));
+	parameters_int4(parameters, INSERT_PARAMETER_CODE,
+	    (int32_t)work->result->code);
+	parameters_bytes(parameters, INSERT_PARAMETER_MESSAGE,
+	    bytes_from_string(work->result->message));
+}
+
+/* What follows from who won which name and key. */
+struct sign_up_writes {
+	struct parameters accounts; /* of all keys */
+	struct parameters spent;    /* keys without a name */
+	struct parameters freed;    /* names without a key */
+};
+
+static void
+append_sign_up(const struct work *work, struct sign_up_writes *writes)
+{
+	const struct store_sign_up *sign_up = sign_up_of(work);
+
+	if (work->is_claimed)
+		append_account(work, &writes->accounts);
+	if (work->is_claimed && !work->has_name)
+		parameters_bytes(&writes->spent, 0, work_signing_key(work));
+	if (!work->is_claimed && work->has_name) {
+		parameters_bytes(&writes->freed, 0, sign_up->name);
+		parameters_int8(&writes->freed, 1, sign_up->number.account_id);
+	}
+}
+
+/* Sends a statement unless its arrays are empty; counts those sent. */
+static enum database_failure
+send_unless_empty(struct batch *batch, enum statement statement,
+    struct parameters *parameters, enum statement *sent, size_t *sent_count)
+{
+	if (parameters_count(parameters, 0) == 0)
+		return DATABASE_FAILURE_NONE;
+	sent[(*sent_count)++] = statement;
+	return pipeline_send(batch->pipeline, statement, parameters);
+}
+
+static enum database_failure
+send_sign_ups(struct batch *batch, enum statement *sent, size_t *sent_count)
+{
+	struct sign_up_writes writes;
+	enum database_failure failure;
+
+	if (!batch->has_sign_ups)
+		return DATABASE_FAILURE_NONE;
+	parameters_init(&writes.accounts,
+	    statement_text(STATEMENT_INSERT_ACCOUNTS)->types);
+	parameters_init(&writes.spent,
+	    statement_text(STATEMENT_SPEND_KEYS)->types);
+	parameters_init(&writes.freed,
+	    statement_text(STATEMENT_DELETE_NAMES)->types);
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct work *work = &batch->works[i];
+
+		if (work->operation->kind == STORE_KIND_SIGN_UP &&
+		    work->is_tried)
+			append_sign_up(work, &writes);
+	}
+	if ((failure = send_unless_empty(batch, STATEMENT_INSERT_ACCOUNTS,
+		 &writes.accounts, sent, sent_count)) ==
+		DATABASE_FAILURE_NONE &&
+	    (failure = send_unless_empty(batch, STATEMENT_SPEND_KEYS,
+		 &writes.spent, sent, sent_count)) == DATABASE_FAILURE_NONE)
+		failure = send_unless_empty(batch, STATEMENT_DELETE_NAMES,
+		    &writes.freed, sent, sent_count);
+	parameters_clear(&writes.accounts);
+	parameters_clear(&writes.spent);
+	parameters_clear(&writes.freed);
+	return failure;
+}
+
+/* The statements of stage 3 whose results hold nothing. */
+#define QUIET_MAX 8
+
+static enum database_failure
+send_write_stage(struct batch *batch, enum statement *quiet,
+    size_t *quiet_count)
+{
+	enum database_failure failure;
+	bool is_sent = false;
+
+	if ((failure = send_deliveries(batch, &is_sent)) !=
+	    DATABASE_FAILURE_NONE)
+		return failure;
+	if (is_sent)
+		quiet[(*quiet_count)++] = STATEMENT_DELIVER;
+	if ((failure = send_sign_ups(batch, quiet, quiet_count)) !=
+	    DATABASE_FAILURE_NONE)
+		return failure;
+	if (batch->has_repeats) {
+		quiet[(*quiet_count)++] = STATEMENT_CONFIRM;
+		if ((failure = pipeline_send(batch->pipeline,
+			 STATEMENT_CONFIRM, NULL)) != DATABASE_FAILURE_NONE)
+			return failure;
+	}
+	if (batch->is_writing) {
+		quiet[(*quiet_count)++] = STATEMENT_WAIT;
+		if ((failure = pipeline_send(batch->pipeline,
+			 STATEMENT_WAIT, NULL)) != DATABASE_FAILURE_NONE)
+			return failure;
+	}
+	return DATABASE_FAILURE_NONE;
+}
+
+/* From here on the operations may have been committed though we do not know. */
+static void
+set_doubt(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		batch->works[i].operation->is_in_doubt = true;
+}
+
+static enum database_failure
+receive_commit(struct batch *batch)
+{
+	enum database_failure failure;
+	PGresult *result = NULL;
+
+	/* Whatever goes wrong with COMMIT itself leaves it in doubt. */
+	failure = pipeline_receive(batch->pipeline, STATEMENT_COMMIT,
+	    &result);
+	if (failure == DATABASE_FAILURE_NONE &&
+	    strcmp(PQcmdStatus(result), "COMMIT") != 0)
+		failure = DATABASE_FAILURE_CONFLICT;
+	else if (failure != DATABASE_FAILURE_NONE ||
+	    pipeline_take_doubt(batch->pipeline))
+		failure = DATABASE_FAILURE_LOST;
+	PQclear(result);
+	if (failure == DATABASE_FAILURE_LOST && batch->is_writing)
+		set_doubt(batch);
+	return failure;
+}
+
+enum database_failure
+batch_run_write_stage(struct batch *batch)
+{
+	struct pipeline *pipeline = batch->pipeline;
+	enum statement quiet[QUIET_MAX];
+	size_t quiet_count = 0;
+	enum database_failure failure;
+
+	if ((failure = send_write_stage(batch, quiet, &quiet_count)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_acknowledgements(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_fetches(batch)) != DATABASE_FAILURE_NONE ||
+	    (failure = pipeline_send(pipeline, STATEMENT_COMMIT, NULL)) !=
+		DATABASE_FAILURE_NONE)
+		return failure;
+	if ((failure = pipeline_flush(pipeline)) != DATABASE_FAILURE_NONE)
+		goto out;
+	crash_point("store.committing");
+	for (size_t i = 0; i < quiet_count; i++) {
+		if ((failure = pipeline_receive(pipeline, quiet[i],
+			 NULL)) != DATABASE_FAILURE_NONE)
+			goto out;
+	}
+	if ((failure = receive_acknowledgements(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = receive_fetches(batch)) != DATABASE_FAILURE_NONE ||
+	    (failure = receive_commit(batch)) != DATABASE_FAILURE_NONE)
+		goto out;
+	return pipeline_end_stage(pipeline);
+out:
+	if (failure == DATABASE_FAILURE_LOST && batch->is_writing)
+		set_doubt(batch);
+	return failure;
+}
