@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/crash.h"
 #include "base/log.h"
 #include "channel/server_info.h"
 #include "rpc/rpc_server.h"
@@ -376,7 +375,6 @@ stop(struct serving *serving)
 		rpc_server_close(serving->rpc);
 		waiters_stop(serving->waiters);
 		rpc_server_stop(serving->rpc, STOP_GRACE_MS);
-		crash_point("serve.stopped");
 	}
 	key_rotation_stop(serving->rotation);
 	if (serving->hasher != NULL)
