@@ -110,11 +110,11 @@ main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "";
 	enum command_exit code;
 
-	if (process_harden() != STATUS_OK || crypto_init() != STATUS_OK)
-		return command_fail(COMMAND_EXIT_FAILED, "The process cannot "
+	if (process_harden() != STATUS_OK || crypto_init() != STATUS_OK) {
+		code = command_fail(COMMAND_EXIT_FAILED, "The process cannot "
 		    "be prepared: limits of the system are too narrow, or a "
 		    "cryptographic library does not work.");
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
+	} else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
 	    strcmp(name, "help") == 0) {
 		print_usage(stdout);
 		code = COMMAND_EXIT_DONE;
@@ -134,5 +134,5 @@ main(int argc, char **argv)
 		code = run(command, argc - 2, argv + 2);
 	}
 	crypto_cleanup();
-	return code;
+	return (int)code;
 }
