@@ -15,6 +15,16 @@
 	"Use --password-file FILE, PEYK_PASSWORD_FILE or --password-fd "       \
 	"NUMBER, or run peyk in a terminal."
 
+void
+application_note_answer(struct application *application)
+{
+	if (!application->is_retrying)
+		return;
+	application->is_retrying = false;
+	output_say(
+	    &application->output, "reconnected", "The server answers again.");
+}
+
 static void
 tell_notice(void *arg, const struct notice *notice)
 {
@@ -28,6 +38,10 @@ tell_notice(void *arg, const struct notice *notice)
 		if (application->is_retrying)
 			return;
 		application->is_retrying = true;
+	}
+	if (notice->kind == NOTICE_RECONNECTED) {
+		application_note_answer(application);
+		return;
 	}
 	output_notice(&application->output, notice);
 }
@@ -82,16 +96,6 @@ application_fail_output(const struct application *application, enum status st)
 	if (application->output.has_failed)
 		return EXIT_CODE_FAILED; /* output_finish() says why */
 	return application_fail_plain(application, st, "print the result");
-}
-
-void
-application_note_answer(struct application *application)
-{
-	if (!application->is_retrying)
-		return;
-	application->is_retrying = false;
-	output_say(
-	    &application->output, "reconnected", "The server answers again.");
 }
 
 /* Others can read the password, and whoever runs this can change that. */

@@ -159,6 +159,10 @@ chat_link_notice(void *arg, const struct notice *notice)
 		tell_lost(link, notice->text, false);
 		return;
 	}
+	if (notice->kind == NOTICE_RECONNECTED) {
+		tell_back(link);
+		return;
+	}
 	event = event_new(CHAT_EVENT_NOTICE, notice->text, EXIT_CODE_DONE);
 	if (event != NULL)
 		event->notice = notice->kind;

@@ -206,17 +206,25 @@ is_interrupted(const struct connection *connection)
 	return connection->interrupt != NULL && *connection->interrupt != 0;
 }
 
+static uint64_t
+smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 enum status
 connection_pause(struct connection *connection, uint64_t ms,
     struct client_error *error)
 {
-	const struct timespec step = { .tv_nsec = PAUSE_STEP_MS * 1000000L };
-	uint64_t start_ms = clock_monotonic_ms();
+	uint64_t start_ms = clock_monotonic_ms(), passed_ms;
 
 	while (!is_interrupted(connection)) {
-		if (clock_monotonic_ms() - start_ms >= ms)
+		passed_ms = clock_monotonic_ms() - start_ms;
+		if (passed_ms >= ms)
 			return STATUS_OK;
-		(void)nanosleep(&step, NULL);
+		/* gRPC connects again only while somebody waits with it. */
+		(void)rpc_loop_step(connection->loop,
+		    (int64_t)smaller(ms - passed_ms, PAUSE_STEP_MS));
 	}
 	return client_error_set_plain(error, STATUS_CANCELLED, "wait");
 }
@@ -399,19 +407,18 @@ is_worth_repeating(enum status st)
 	return false;
 }
 
-static uint64_t
-smaller(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Asks until there is an answer or the time is over. */
 static enum status
 ask_until(struct connection *connection, uint64_t deadline_ms,
     struct session_server *out, struct client_error *error)
 {
 	uint64_t start_ms = clock_monotonic_ms(), now_ms = start_ms;
+	uint64_t first_ms = deadline_ms > start_ms ?
+	    (deadline_ms - start_ms) / 3 : 0;
 	enum status st, waited;
+
+	if (first_ms < CONNECTION_FIRST_MS)
+		first_ms = CONNECTION_FIRST_MS;
 
 	for (unsigned attempt = 1;; attempt++) {
 		st = ask(connection, now_ms < deadline_ms ?
@@ -435,7 +442,7 @@ ask_until(struct connection *connection, uint64_t deadline_ms,
 			return waited;
 		now_ms = clock_monotonic_ms();
 		if (now_ms >= deadline_ms || (!connection->was_reached &&
-		    now_ms - start_ms >= CONNECTION_FIRST_MS))
+		    now_ms - start_ms >= first_ms))
 			return connection_unreachable(connection, st, error);
 	}
 }

@@ -20,6 +20,8 @@ notice_kind_name(enum notice_kind kind)
 		return "others_waiting";
 	case NOTICE_RETRYING:
 		return "retrying";
+	case NOTICE_RECONNECTED:
+		return "reconnected";
 	}
 	return "unknown";
 }

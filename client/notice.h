@@ -24,6 +24,8 @@ enum notice_kind {
 	NOTICE_OTHERS_WAITING,
 	/* The server does not answer; the request is being repeated. */
 	NOTICE_RETRYING,
+	/* It answers again, after NOTICE_RETRYING of the same session. */
+	NOTICE_RECONNECTED,
 };
 
 /* Strings live until the call back returns. */

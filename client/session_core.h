@@ -18,6 +18,7 @@ struct session {
 	const volatile sig_atomic_t *interrupt;
 	int lock;       /* the account's lock; -1: not held */
 	bool is_quiet;  /* retrying was told */
+	bool has_recovered; /* since then; told when unlocked */
 	struct session_tally tally;
 	/* Of requests that an earlier run had left; told when unlocked. */
 	struct session_tally unfinished;

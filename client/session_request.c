@@ -15,8 +15,11 @@
 /* A server that has not answered for so long is told of. */
 #define RETRY_NOTICE_MS 2000
 
-/* A bare refusal may be a proxy's or a passing one, but not for ever. */
-#define REJECTIONS_MAX 3
+/*
+ * A bare refusal is believed for no more than “try again”; but one that comes
+ * again and again for some three seconds is not worth the whole time.
+ */
+#define REJECTIONS_MAX 6
 
 /* How much longer than its wait_ms a parked poll is waited for. */
 #define POLL_MARGIN_MS 15000
@@ -326,6 +329,17 @@ attempt_timeout(const struct settling *settling)
 	return left_ms < ATTEMPT_TIMEOUT_MS ? left_ms : ATTEMPT_TIMEOUT_MS;
 }
 
+/* STATUS_STALE if the stored request is sound. */
+static enum status
+check_request(struct bytes request)
+{
+	struct channel_request parsed = { 0 };
+	enum status st = channel_request_parse(request, &parsed);
+
+	channel_request_clear(&parsed);
+	return st == STATUS_OK ? STATUS_STALE : st;
+}
+
 /* The entry's request to the server, once. */
 static enum status
 try_entry(struct settling *settling, const struct outbox_entry *entry,
@@ -344,6 +358,9 @@ try_entry(struct settling *settling, const struct outbox_entry *entry,
 		return state_error(error, STATUS_STALE);
 	st = attempt_start(&attempt, session->connection, method,
 	    buf_bytes(&entry->request), timeout_ms, may_park);
+	/* One of the two is at fault: the stored request or the key. */
+	if (st == STATUS_FORGED)
+		st = check_request(buf_bytes(&entry->request));
 	if (st == STATUS_STALE) {
 		connection_forget(session->connection);
 		settling->cause = ATTEMPT_SEALING_KEY;
@@ -381,19 +398,19 @@ give_up(const struct settling *settling, struct client_error *error)
 
 	switch (settling->cause) {
 	case ATTEMPT_REJECTED:
-		return client_error_set(error, STATUS_DENIED,
-		    EXIT_CODE_REFUSED,
-		    "The server %s does not accept requests of this account, "
-		    "and gives no reason that can be believed. The account may "
-		    "have been removed, or the server may be another version. "
-		    "Try again later, or ask whoever runs the server.",
+		return client_error_set(error, STATUS_UNAVAILABLE,
+		    EXIT_CODE_UNREACHABLE,
+		    "The server %s gave no answer that can be believed. "
+		    "Something may stand in between, the account may have been "
+		    "removed, or the server may be another version. Try again "
+		    "later, or ask whoever runs the server.",
 		    connection_target(connection));
 	case ATTEMPT_SEALING_KEY:
 		return client_error_set(error, STATUS_UNAVAILABLE,
 		    EXIT_CODE_UNREACHABLE,
-		    "The server %s names no key that is valid now. The clock of "
-		    "this device or of the server may be wrong: check it, and "
-		    "try again.",
+		    "The server %s names no key that can be used now. The clock "
+		    "of this device or of the server may be wrong: check it, "
+		    "and try again.",
 		    connection_target(connection));
 	case ATTEMPT_NO_ANSWER:
 		return connection_unreachable(connection, STATUS_TIMEOUT,
@@ -483,8 +500,10 @@ settle(struct settling *settling, enum settlement *out,
 		    STATUS_OK)
 			break;
 	}
-	if (st == STATUS_OK)
+	if (st == STATUS_OK && settling->session->is_quiet) {
 		settling->session->is_quiet = false;
+		settling->session->has_recovered = true;
+	}
 	return st;
 }
 
@@ -564,9 +583,23 @@ begin(struct session *session, uint64_t deadline_ms,
 }
 
 static void
+tell_recovered(struct session *session)
+{
+	char text[256];
+
+	if (!session->has_recovered)
+		return;
+	session->has_recovered = false;
+	(void)snprintf(text, sizeof(text), "The server %s answers again.",
+	    connection_target(session->connection));
+	session_notice(session, NOTICE_RECONNECTED, NULL, 0, text);
+}
+
+static void
 finish(struct session *session)
 {
 	session_unlock(session);
+	tell_recovered(session);
 	tell_unfinished(session);
 }
 
