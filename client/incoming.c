@@ -374,23 +374,38 @@ tell_set_aside(struct session *session, struct client_error *error)
 static enum status
 tell_others(const struct receiving *receiving, struct client_error *error)
 {
-	uint64_t count = 0;
-	char text[128];
+	struct session *session = receiving->session;
+	struct state *state = session_state(session);
+	uint64_t count = 0, told;
+	char name[CLIENT_DISPLAY_SIZE], text[CLIENT_DISPLAY_SIZE + 128];
+	char *last = NULL;
 	enum status st;
 
 	if (receiving->peer == NULL)
 		return STATUS_OK;
-	st = state_incoming_count_waiting(session_state(receiving->session),
-	    receiving->peer, &count);
+	st = state_incoming_count_waiting(state, receiving->peer, &count);
 	if (st != STATUS_OK)
 		return state_error(error, st);
-	if (count == 0)
+	told = session_others_told(session, count);
+	if (count <= told)
 		return STATUS_OK;
-	(void)snprintf(text, sizeof(text), count == 1 ?
-	    "%llu new message of somebody else is waiting." :
-	    "%llu new messages of others are waiting.",
-	    (unsigned long long)count);
-	session_notice(receiving->session, NOTICE_OTHERS_WAITING, NULL,
+	st = state_incoming_last_waiting(state, receiving->peer, &last);
+	if (st == STATUS_NOT_FOUND)
+		return STATUS_OK; /* another process has just taken it */
+	if (st != STATUS_OK)
+		return state_error(error, st);
+	client_display(bytes_from_string(last), name, sizeof(name));
+	free(last);
+	if (count == 1)
+		(void)snprintf(text, sizeof(text),
+		    "%s has sent a message to you: \"peyk poll\" shows it.",
+		    name);
+	else
+		(void)snprintf(text, sizeof(text),
+		    "%llu new messages of others are waiting, the last from "
+		    "%s: \"peyk poll\" shows them.",
+		    (unsigned long long)count, name);
+	session_notice(session, NOTICE_OTHERS_WAITING, name,
 	    (unsigned long)count, text);
 	return STATUS_OK;
 }

@@ -112,6 +112,15 @@ session_tally(struct session *session)
 }
 
 uint64_t
+session_others_told(struct session *session, uint64_t count)
+{
+	uint64_t told = session->others_told;
+
+	session->others_told = count;
+	return told;
+}
+
+uint64_t
 session_timeout_ms(const struct session *session)
 {
 	uint64_t ms = account_options(session->account)->timeout_ms;

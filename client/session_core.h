@@ -19,6 +19,7 @@ struct session {
 	int lock;       /* the account's lock; -1: not held */
 	bool is_quiet;  /* retrying was told */
 	bool has_recovered; /* since then; told when unlocked */
+	uint64_t others_told; /* messages of others that wait, as told last */
 	struct session_tally tally;
 	/* Of requests that an earlier run had left; told when unlocked. */
 	struct session_tally unfinished;

@@ -100,6 +100,12 @@ struct session_tally {
 struct session_tally *session_tally(struct session *session);
 
 /*
+ * How many waiting messages of others were told of last; from now on it is
+ * count, so that the same are not told again.
+ */
+uint64_t session_others_told(struct session *session, uint64_t count);
+
+/*
  * For generated stubs: requests without effects. What fails is told in error,
  * which lives as long as the peer is used.
  */

@@ -10,6 +10,7 @@
 
 #include "base/random.h"
 #include "client/state_sql.h"
+#include "wire/limits.h"
 
 /* messages.author of one that is still to be looked up. */
 #define AUTHOR_UNCHECKED 3
@@ -452,6 +453,24 @@ state_incoming_count_waiting(struct state *state, const char *canonical,
 	return sql_number(&sql, out);
 }
 
+enum status
+state_incoming_last_waiting(struct state *state, const char *canonical,
+    char **out)
+{
+	struct sql sql;
+	bool has_row = false;
+	enum status st;
+
+	sql_start(&sql, state, STATE_INCOMING_LAST_WAITING);
+	sql_bind_text(&sql, canonical);
+	st = sql_step(&sql, &has_row);
+	if (st == STATUS_OK)
+		st = has_row ? sql_copy_text(&sql, 0, out, NULL) :
+		    STATUS_NOT_FOUND;
+	sql_end(&sql);
+	return st;
+}
+
 /* ---- Acknowledgements ---- */
 
 enum status
@@ -544,6 +563,8 @@ state_set_aside(struct state *state,
 	enum status st;
 
 	assert(state->in_transaction);
+	if (ciphertext.size > WIRE_CIPHERTEXT_MAX)
+		ciphertext = bytes_empty();
 	sql_start(&sql, state, STATE_SET_ASIDE_ADD);
 	sql_bind_bytes(&sql, bytes_make(inbox_id, STATE_INBOX_ID_SIZE));
 	sql_bind_bytes(&sql, ciphertext);

@@ -119,6 +119,13 @@ MUST_CHECK enum status state_incoming_set_shown(struct state *state,
 MUST_CHECK enum status state_incoming_count_waiting(struct state *state,
     const char *canonical, uint64_t *out);
 
+/*
+ * Whose the last of them is, as it spells its name; free() *out.
+ * STATUS_NOT_FOUND if there is none.
+ */
+MUST_CHECK enum status state_incoming_last_waiting(struct state *state,
+    const char *canonical, char **out);
+
 /* ---- Reading ---- */
 
 struct state_message_query {

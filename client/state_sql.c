@@ -215,6 +215,10 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	[STATE_INCOMING_COUNT_WAITING] =
 	    "SELECT count(*) FROM messages WHERE shown < 2 AND shown = 0"
 	    " AND (?1 IS NULL OR peer_canonical <> ?1)",
+	[STATE_INCOMING_LAST_WAITING] =
+	    "SELECT peer FROM messages WHERE shown < 2 AND shown = 0"
+	    " AND (?1 IS NULL OR peer_canonical <> ?1)"
+	    " ORDER BY number DESC LIMIT 1",
 
 	[STATE_MESSAGE_LIST_FIRST] =
 	    "SELECT " MESSAGE_COLUMNS " FROM messages"
