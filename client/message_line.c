@@ -72,6 +72,10 @@ message_line_json(
 			json_boolean(
 			    message->author == MESSAGE_AUTHOR_PINNED)) &&
 		    set(object, "compared", json_boolean(is_compared)) &&
+		    set(object, "order",
+			json_string(message_order_name(message->order))) &&
+		    set(object, "order",
+			json_string(message_order_name(message->order))) &&
 		    set(object, "missing_before",
 			json_integer((json_int_t)message->missing_before));
 	else
@@ -86,25 +90,56 @@ message_line_json(
 	return object;
 }
 
-/* The line that comes before the message; none if all is well. */
+/* What the place of the message among its author's tells. */
 static enum status
-append_warnings(struct buf *line, const struct message *message)
+append_order(struct buf *line, const struct message *message)
 {
 	struct bytes peer = bytes_from_string(message->peer);
-	enum status st = STATUS_OK;
+	const char *remark = NULL;
+	enum status st;
 
-	if (message->missing_before > 0) {
+	switch (message->order) {
+	case MESSAGE_ORDER_EXPECTED:
+		return STATUS_OK;
+	case MESSAGE_ORDER_MISSING:
 		st = buf_append_format(line, "(%llu %s from ",
 		    (unsigned long long)message->missing_before,
 		    message->missing_before == 1 ? "message" : "messages");
 		if (st == STATUS_OK)
 			st = output_append_text(line, peer);
-		if (st == STATUS_OK)
-			st = buf_append_string(
-			    line, message->missing_before == 1
-				      ? " before the next one is missing.)\n"
-				      : " before the next one are missing.)\n");
+		return st != STATUS_OK
+			   ? st
+			   : buf_append_string(line,
+				 message->missing_before == 1
+				     ? " before the next one is missing.)\n"
+				     : " before the next one are missing.)\n");
+	case MESSAGE_ORDER_FORKED:
+		remark = " before the next one may be missing: it "
+			 "follows another one than you have.)\n";
+		break;
+	case MESSAGE_ORDER_EARLIER:
+		remark = " sent the next one before others that you have "
+			 "already.)\n";
+		break;
+	case MESSAGE_ORDER_ANEW:
+		remark = " has begun anew with the next one: earlier ones "
+			 "may be missing.)\n";
+		break;
 	}
+	st = buf_append_string(line,
+	    message->order == MESSAGE_ORDER_FORKED ? "(A message from " : "(");
+	if (st == STATUS_OK)
+		st = output_append_text(line, peer);
+	return st == STATUS_OK ? buf_append_string(line, remark) : st;
+}
+
+/* The lines that come before the message; none if all is well. */
+static enum status
+append_warnings(struct buf *line, const struct message *message)
+{
+	struct bytes peer = bytes_from_string(message->peer);
+	enum status st = append_order(line, message);
+
 	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_UNVERIFIED)
 		st = buf_append_string(line,
 		    "(Not verified: the server confirms no such author.)\n");

@@ -76,6 +76,7 @@ test_message_line_warns_before_it(void **state)
 	struct message message = incoming("hi");
 
 	(void)state;
+	message.order = MESSAGE_ORDER_MISSING;
 	message.missing_before = 1;
 	assert_arrival(&message, false, STORED_MS,
 	    "(1 message from client#2 before the next one is missing.)\n"
@@ -86,6 +87,7 @@ test_message_line_warns_before_it(void **state)
 	    "(3 messages from client#2 before the next one are missing.)\n"
 	    "(Not verified: the server confirms no such author.)\n"
 	    "client#2 has sent a message to you: hi");
+	message.order = MESSAGE_ORDER_EXPECTED;
 	message.missing_before = 0;
 	message.author = MESSAGE_AUTHOR_CONFLICTING;
 	assert_arrival(&message, false, STORED_MS,
@@ -94,6 +96,29 @@ test_message_line_warns_before_it(void **state)
 	    "Somebody else may have written it, or the key was replaced: ask "
 	    "in another way.\n"
 	    "client#2 (or somebody else) has sent a message to you: hi");
+}
+
+static void
+test_message_line_tells_the_order(void **state)
+{
+	struct message message = incoming("hi");
+
+	(void)state;
+	message.order = MESSAGE_ORDER_FORKED;
+	assert_arrival(&message, false, STORED_MS,
+	    "(A message from client#2 before the next one may be missing: it "
+	    "follows another one than you have.)\n"
+	    "client#2 has sent a message to you: hi");
+	message.order = MESSAGE_ORDER_EARLIER;
+	assert_arrival(&message, false, STORED_MS,
+	    "(client#2 sent the next one before others that you have "
+	    "already.)\n"
+	    "client#2 has sent a message to you: hi");
+	message.order = MESSAGE_ORDER_ANEW;
+	assert_arrival(&message, false, STORED_MS,
+	    "(client#2 has begun anew with the next one: earlier ones may be "
+	    "missing.)\n"
+	    "client#2 has sent a message to you: hi");
 }
 
 static void
@@ -158,8 +183,9 @@ test_message_line_json(void **state)
 	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
 	    "\"stored_at\":\"2026-03-04T05:06:07.102Z\",\"text\":\"سلام\","
 	    "\"author\":\"pinned\",\"verified\":true,\"compared\":false,"
-	    "\"missing_before\":0}");
+	    "\"order\":\"expected\",\"missing_before\":0}");
 	message.author = MESSAGE_AUTHOR_CONFLICTING;
+	message.order = MESSAGE_ORDER_MISSING;
 	message.missing_before = 2;
 	message.stored_at_ms = 0;
 	assert_json(&message, false,
@@ -168,7 +194,7 @@ test_message_line_json(void **state)
 	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
 	    "\"stored_at\":null,\"text\":\"سلام\","
 	    "\"author\":\"conflicting\",\"verified\":false,\"compared\":false,"
-	    "\"missing_before\":2}");
+	    "\"order\":\"missing\",\"missing_before\":2}");
 	message.direction = MESSAGE_DIRECTION_OUTGOING;
 	message.outcome = MESSAGE_OUTCOME_STORED;
 	assert_json(&message, false,
@@ -193,6 +219,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_message_line_R29_in_its_words),
 		cmocka_unit_test(test_message_line_warns_before_it),
+		cmocka_unit_test(test_message_line_tells_the_order),
 		cmocka_unit_test(test_message_line_cannot_be_forged_by_a_text),
 		cmocka_unit_test(test_message_line_history),
 		cmocka_unit_test(test_message_line_json),
