@@ -40,7 +40,8 @@ void connection_set_interrupt(struct connection *connection,
 /*
  * Learns who the server is, unless that is known: asks until it answers, or
  * until deadline_ms (clock_monotonic_ms()). A server that was never reached
- * is given up after CONNECTION_FIRST_MS. pinned: the identity key that it
+ * is given up after a third of the time, but not before CONNECTION_FIRST_MS:
+ * it may be starting, or not be there at all. pinned: the identity key that it
  * must have; NULL: whichever the address names, or any.
  *
  * STATUS_STALE (exit 5): another identity, or another certificate than the

@@ -29,6 +29,13 @@
 #define EARLY_MS 1000
 #define EARLY_PAUSE_MS 500
 
+/*
+ * Polls that bring nothing new although the server says that there is more
+ * (repetitions, what cannot be read) come in a row at full speed only so
+ * often; and not for ever where nothing is waited for.
+ */
+#define FRUITLESS_MAX 8
+
 /* Names looked up at once. */
 #define NAMES_MAX WIRE_NAMES_PER_LOOKUP
 
@@ -45,6 +52,8 @@ struct receiving {
 	bool has_polled;
 	bool has_more;       /* the server has more */
 	unsigned failures;   /* in a row */
+	unsigned fruitless;  /* polls in a row that stored no message */
+	uint64_t fruitful_ms; /* when the last one did */
 };
 
 /* ---- The reply of a poll ---- */
@@ -510,9 +519,15 @@ poll_and_wait(struct receiving *receiving, struct client_error *error)
 	receiving->failures = 0;
 	receiving->has_polled = true;
 	receiving->reached_ms = clock_monotonic_ms();
+	if (session_tally(session)->received != received) {
+		receiving->fruitless = 0;
+		receiving->fruitful_ms = receiving->reached_ms;
+		return STATUS_OK;
+	}
+	receiving->fruitless++;
 	took_ms = receiving->reached_ms - before_ms;
-	if (wait_ms > EARLY_MS && took_ms < EARLY_MS && !receiving->has_more &&
-	    session_tally(session)->received == received)
+	if (took_ms < EARLY_MS && (receiving->fruitless > FRUITLESS_MAX ||
+	    (wait_ms > EARLY_MS && !receiving->has_more)))
 		return session_pause(session, EARLY_PAUSE_MS, error);
 	return STATUS_OK;
 }
@@ -541,6 +556,9 @@ step(struct receiving *receiving, bool *is_over, struct client_error *error)
 
 	if ((st = is_unfinished(receiving, &is_open, error)) != STATUS_OK)
 		return st;
+	if (receiving->fruitless > FRUITLESS_MAX && clock_monotonic_ms() -
+	    receiving->fruitful_ms >= session_timeout_ms(receiving->session))
+		is_open = false;
 	if (!is_open && left_ms(receiving) == 0) {
 		*is_over = true;
 		return STATUS_OK;
@@ -590,6 +608,7 @@ incoming_receive(struct session *session, const struct incoming_query *query,
 	struct buf canonical;
 	enum status st;
 
+	receiving.fruitful_ms = receiving.start_ms;
 	buf_init(&canonical, NAME_CANONICAL_SIZE_MAX);
 	if (receiving.limit == 0 || receiving.limit > INCOMING_BATCH_MAX)
 		receiving.limit = INCOMING_BATCH_MAX;

@@ -180,14 +180,12 @@ out:
 
 /* ---- The reply ---- */
 
-/* The time in a UUIDv7 (RFC 9562 section 5.7). */
+/* The time in a UUIDv7 (RFC 9562 section 5.7); 16 bytes. */
 static uint64_t
 time_of_uuid(ProtobufCBinaryData id)
 {
 	uint64_t ms = 0;
 
-	if (id.len != STATE_INBOX_ID_SIZE)
-		return 0;
 	for (size_t i = 0; i < 6; i++)
 		ms = ms << 8 | id.data[i];
 	return ms <= WIRE_TIME_MAX_MS ? ms : 0;
@@ -198,6 +196,9 @@ read_outcome(const Peyk__V1__SendResult *result)
 {
 	switch (result->outcome) {
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED:
+		/* Stored under no id is not stored. */
+		if (result->id.len != STATE_INBOX_ID_SIZE)
+			break;
 		return MESSAGE_OUTCOME_STORED;
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_RECIPIENT:
 		return MESSAGE_OUTCOME_UNKNOWN_RECIPIENT;

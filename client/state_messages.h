@@ -18,8 +18,11 @@
 
 #define STATE_INBOX_ID_SIZE 16
 
-/* Set-aside ciphertexts that are kept; the oldest go first. */
-#define STATE_SET_ASIDE_MAX 1000
+/*
+ * Set-aside ciphertexts that are kept, so that nobody can fill the disk with
+ * them: 32 MiB. The oldest go first.
+ */
+#define STATE_SET_ASIDE_MAX 256
 
 /* Names of which the authors are still to be looked up. */
 struct state_names {
@@ -161,7 +164,10 @@ MUST_CHECK enum status state_ack_reopen(struct state *state,
 
 /* ---- What cannot be read ---- */
 
-/* Repeats change nothing. reason: a word for us. */
+/*
+ * Repeats change nothing. What is longer than any message is kept without
+ * its ciphertext. reason: a word for us.
+ */
 MUST_CHECK enum status state_set_aside(struct state *state,
     const uint8_t inbox_id[STATE_INBOX_ID_SIZE], struct bytes ciphertext,
     uint64_t stored_at_ms, const char *reason);
