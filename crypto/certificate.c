@@ -228,6 +228,17 @@ out:
 	return st;
 }
 
+/* Instead of OpenSSL's, which asks on the terminal. */
+static int
+no_password(char *out, int size, int is_writing, void *context)
+{
+	(void)out;
+	(void)size;
+	(void)is_writing;
+	(void)context;
+	return -1;
+}
+
 enum status
 certificate_fingerprint(struct bytes pem, struct sha256_digest *out)
 {
@@ -243,7 +254,7 @@ certificate_fingerprint(struct bytes pem, struct sha256_digest *out)
 	    (int)pem.size);
 	if (bio == NULL)
 		return openssl_failure();
-	certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	certificate = PEM_read_bio_X509(bio, NULL, no_password, NULL);
 	if (certificate == NULL) {
 		st = openssl_failure() == STATUS_NOMEM ?
 		    STATUS_NOMEM : STATUS_INVALID;

@@ -1,7 +1,9 @@
 #include "tests/unit/unit.h"
 
 #include <openssl/pem.h>
+#include <openssl/ui.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "crypto/certificate.h"
@@ -160,6 +162,38 @@ test_certificate_fingerprint_of_garbage(void **state)
 	    &out), STATUS_INVALID);
 }
 
+static bool was_asked;
+
+static int
+note_question(UI *ui)
+{
+	(void)ui;
+	was_asked = true;
+	return 0;
+}
+
+/* The header of an encrypted PEM; a server has nobody to ask. */
+static void
+test_certificate_asks_nobody(void **state)
+{
+	UI_METHOD *method = UI_create_method("test");
+	struct sha256_digest out;
+
+	(void)state;
+	assert_non_null(method);
+	assert_int_equal(UI_method_set_opener(method, note_question), 0);
+	UI_set_default_method(method);
+	assert_status(certificate_fingerprint(BYTES_LITERAL(
+	    "-----BEGIN CERTIFICATE-----\n"
+	    "Proc-Type: 4,ENCRYPTED\n"
+	    "DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+	    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
+	    "-----END CERTIFICATE-----\n"), &out), STATUS_INVALID);
+	assert_false(was_asked);
+	UI_set_default_method(UI_OpenSSL());
+	UI_destroy_method(method);
+}
+
 int
 main(void)
 {
@@ -169,6 +203,7 @@ main(void)
 		cmocka_unit_test(test_certificate_bad_requests),
 		cmocka_unit_test(test_certificate_both_or_neither),
 		cmocka_unit_test(test_certificate_fingerprint_of_garbage),
+		cmocka_unit_test(test_certificate_asks_nobody),
 	};
 	int failed;
 
