@@ -67,7 +67,8 @@ mail_payload_decode(struct bytes payload, uint64_t *server_id,
 	uint64_t server, id;
 	size_t found = 0;
 
-	if (payload.size > PAYLOAD_MAX || payload.size < SERVER_DIGITS ||
+	if (payload.size > PAYLOAD_MAX || payload.size <= SERVER_DIGITS ||
+	    payload.data[SERVER_DIGITS] != ':' ||
 	    take_hex(&payload, &server) != STATUS_OK ||
 	    !take_char(&payload, ':'))
 		return STATUS_INVALID;
