@@ -131,7 +131,9 @@ fail_password(const struct application *application, enum status st)
 		    "A password cannot contain a zero byte.", "");
 	case STATUS_CANCELLED:
 		return output_error(&application->output, EXIT_CODE_FAILED,
-		    "No password was given.", "Nothing was done.");
+		    *interrupt_flag() != 0 ? "Interrupted."
+					   : "No password was given.",
+		    "Nothing was done.");
 	case STATUS_NOT_FOUND:
 	case STATUS_IO:
 		break;
