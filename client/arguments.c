@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "client/suggest.h"
 
 /* Options whose value is kept until all are known. */
@@ -99,6 +100,27 @@ static enum status problem_set(struct arguments_problem *problem,
     const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Takes out what is not UTF-8: a word that is cut may end inside a letter. */
+static void
+drop_half_letters(char *text)
+{
+	size_t left = strlen(text), size;
+	char *to = text;
+
+	for (; left > 0; text += size, left -= size) {
+		for (size = 1; size < 4 && size < left; size++)
+			if (text_is_utf8(bytes_make(text, size)))
+				break;
+		if (!text_is_utf8(bytes_make(text, size))) {
+			size = 1;
+			continue;
+		}
+		memmove(to, text, size);
+		to += size;
+	}
+	*to = '\0';
+}
+
 static enum status
 problem_set(struct arguments_problem *problem, const char *hint,
     const char *format, ...)
@@ -109,6 +131,7 @@ problem_set(struct arguments_problem *problem, const char *hint,
 	(void)vsnprintf(
 	    problem->message, sizeof(problem->message), format, list);
 	va_end(list);
+	drop_half_letters(problem->message);
 	(void)snprintf(problem->hint, sizeof(problem->hint), "%s", hint);
 	return STATUS_INVALID;
 }
@@ -165,6 +188,18 @@ unknown_option(struct reading *reading, const char *word)
 	return STATUS_INVALID;
 }
 
+/* What getopt_long() stopped at is a byte, of a letter that may have more. */
+static enum status
+unknown_letter(int argc, char **argv, struct reading *reading)
+{
+	char option[] = {'-', (char)optopt, '\0'};
+	bool is_ascii = optopt > 0 && optopt < 0x80;
+
+	/* While bytes of the word are left, optind stays at it. */
+	return unknown_option(reading,
+	    is_ascii || optind >= argc ? option : argv[optind]);
+}
+
 static int
 takes(const struct rule *rule)
 {
@@ -204,8 +239,7 @@ read_options(int argc, char **argv, struct reading *reading)
 			    "“--%s” takes no value.",
 			    rules[optopt - KEY_BASE].option);
 		else if (found == '?' && optopt != 0)
-			return unknown_option(
-			    reading, (char[]){'-', (char)optopt, '\0'});
+			return unknown_letter(argc, argv, reading);
 		else if (found == '?')
 			return unknown_option(reading, argv[optind - 1]);
 		reading->settings[key].value = optarg != NULL ? optarg : "";

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "client/arguments.h"
 
 /* Never called: only what it is told matters here. */
@@ -199,6 +200,31 @@ test_arguments_usage_errors(void **state)
 	assert_problem("poll --plaintext=abroad", "abroad");
 }
 
+/* 60 letters of two bytes, behind one byte or none: one way they are cut. */
+#define LONG_PERSIAN \
+	"سسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسس"
+
+static void
+test_arguments_problems_are_text(void **state)
+{
+	static const char *const lines[] = {
+		LONG_PERSIAN, "x" LONG_PERSIAN,
+		"send a b " LONG_PERSIAN, "send a b x" LONG_PERSIAN,
+		"poll --" LONG_PERSIAN, "poll --x" LONG_PERSIAN,
+		"poll --wait " LONG_PERSIAN, "poll --wait x" LONG_PERSIAN,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_problem(lines[i], "سسسسسسسسسسسسسسسسسسسسسسسسسسسسس");
+		assert_true(text_is_utf8(bytes_from_string(problem.message)));
+	}
+	assert_problem("poll -س", "“-س”");
+	assert_problem("-hس", "“-hس”");
+	assert_true(text_is_utf8(bytes_from_string(problem.message)));
+	assert_problem("poll -\xd8", "no option");
+}
+
 static void
 test_arguments_help_needs_nothing_else(void **state)
 {
@@ -287,6 +313,7 @@ main(void)
 		cmocka_unit_test(test_arguments_in_any_place),
 		cmocka_unit_test(test_arguments_numbers),
 		cmocka_unit_test(test_arguments_usage_errors),
+		cmocka_unit_test(test_arguments_problems_are_text),
 		cmocka_unit_test(test_arguments_help_needs_nothing_else),
 		cmocka_unit_test(test_arguments_precedence),
 		cmocka_unit_test(test_arguments_bad_settings_say_where),
