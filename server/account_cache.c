@@ -19,9 +19,9 @@ struct account {
 	int64_t account_id;
 	struct encryption_public_key encryption_key;
 	struct secret_slot secrets[ACCOUNT_CACHE_SECRETS];
-	unsigned next_secret; /* the slot that is overwritten next */
-	struct account *chain;             /* in its bucket, or free */
-	struct account *newer, *older;     /* by last use */
+	unsigned next_secret;          /* the slot that is overwritten next */
+	struct account *chain;         /* in its bucket, or free */
+	struct account *newer, *older; /* by last use */
 };
 
 struct account_cache {
@@ -74,7 +74,7 @@ find(struct account_cache *cache, const struct signing_public_key *key)
 	struct account *account = *bucket_of(cache, key);
 
 	while (account != NULL && memcmp(account->signing_key.bytes, key->bytes,
-	    sizeof(key->bytes)) != 0)
+				      sizeof(key->bytes)) != 0)
 		account = account->chain;
 	return account;
 }
@@ -142,8 +142,9 @@ static struct secret_slot *
 find_secret(struct account *account, const struct channel_key_id *id)
 {
 	for (size_t i = 0; i < ACCOUNT_CACHE_SECRETS; i++) {
-		if (account->secrets[i].is_used && channel_key_id_equal(
-		    &account->secrets[i].sealing_key_id, id))
+		if (account->secrets[i].is_used &&
+		    channel_key_id_equal(
+			&account->secrets[i].sealing_key_id, id))
 			return &account->secrets[i];
 	}
 	return NULL;
@@ -226,9 +227,10 @@ account_cache_put(struct account_cache *cache,
 
 	lock(cache);
 	account = find(cache, signing_key);
-	if (account != NULL && (account->account_id != entry->account_id ||
-	    !encryption_public_key_equal(&account->encryption_key,
-	    &entry->encryption_key))) {
+	if (account != NULL &&
+	    (account->account_id != entry->account_id ||
+		!encryption_public_key_equal(
+		    &account->encryption_key, &entry->encryption_key))) {
 		drop(cache, account);
 		account = NULL;
 	}
@@ -240,8 +242,8 @@ account_cache_put(struct account_cache *cache,
 		slot = find_secret(account, sealing_key_id);
 		if (slot == NULL) {
 			slot = &account->secrets[account->next_secret];
-			account->next_secret = (account->next_secret + 1) %
-			    ACCOUNT_CACHE_SECRETS;
+			account->next_secret =
+			    (account->next_secret + 1) % ACCOUNT_CACHE_SECRETS;
 		}
 		slot->is_used = true;
 		slot->sealing_key_id = *sealing_key_id;
@@ -251,8 +253,8 @@ account_cache_put(struct account_cache *cache,
 }
 
 void
-account_cache_forget(struct account_cache *cache,
-    const struct signing_public_key *signing_key)
+account_cache_forget(
+    struct account_cache *cache, const struct signing_public_key *signing_key)
 {
 	struct account *account = NULL;
 
@@ -274,19 +276,19 @@ is_among(const struct channel_key_id *id, const struct channel_key_id *ids,
 }
 
 void
-account_cache_keep_sealing_keys(struct account_cache *cache,
-    const struct channel_key_id *ids, size_t count)
+account_cache_keep_sealing_keys(
+    struct account_cache *cache, const struct channel_key_id *ids, size_t count)
 {
 	struct account *account = NULL;
 
 	lock(cache);
 	for (account = cache->newest; account != NULL;
-	    account = account->older) {
+	     account = account->older) {
 		for (size_t i = 0; i < ACCOUNT_CACHE_SECRETS; i++) {
 			struct secret_slot *slot = &account->secrets[i];
 
-			if (slot->is_used && !is_among(&slot->sealing_key_id,
-			    ids, count))
+			if (slot->is_used &&
+			    !is_among(&slot->sealing_key_id, ids, count))
 				secret_wipe(slot, sizeof(*slot));
 		}
 	}

@@ -57,8 +57,8 @@ void account_cache_put(struct account_cache *cache,
     const struct account_cache_entry *entry);
 
 /* Wipes what is known of the key. */
-void account_cache_forget(struct account_cache *cache,
-    const struct signing_public_key *signing_key);
+void account_cache_forget(
+    struct account_cache *cache, const struct signing_public_key *signing_key);
 
 /* Wipes the secrets of all sealing keys but these. */
 void account_cache_keep_sealing_keys(struct account_cache *cache,

@@ -61,8 +61,8 @@ sign_up_stored(struct caller *caller)
 	struct sign_up *work = caller->work;
 
 	crash_point("sign_up.stored");
-	if (caller_settle(caller, &work->operation.operation,
-	    &work->operation.result))
+	if (caller_settle(
+		caller, &work->operation.operation, &work->operation.result))
 		sign_up_reply(work);
 }
 
@@ -119,10 +119,11 @@ sign_up_hashed(struct rpc_server_call *call, bool is_alive, void *argument)
 static void
 sign_up_hash_done(struct hasher_job *job)
 {
-	struct sign_up *work = (struct sign_up *)(void *)((char *)job -
-	    offsetof(struct sign_up, job));
-	bool is_woken = rpc_server_call_wake(
-	    work->caller->call, sign_up_hashed, work);
+	struct sign_up *work =
+	    (struct sign_up *)(void *)((char *)job -
+				       offsetof(struct sign_up, job));
+	bool is_woken =
+	    rpc_server_call_wake(work->caller->call, sign_up_hashed, work);
 
 	assert(is_woken); /* nothing else is under way on this call */
 	(void)is_woken;
@@ -158,8 +159,8 @@ sign_up_hash(struct sign_up *work, const Peyk__V1__SignUpRequest *request)
  * be told. STATUS_INVALID: the body names no key.
  */
 static enum status
-find_reply_key(const Peyk__V1__SignUpRequest *request,
-    struct encryption_public_key *out)
+find_reply_key(
+    const Peyk__V1__SignUpRequest *request, struct encryption_public_key *out)
 {
 	Peyk__V1__Identity *identity = NULL;
 	struct bytes statement = bytes_empty();
@@ -169,8 +170,8 @@ find_reply_key(const Peyk__V1__SignUpRequest *request,
 		statement = wire_bytes(request->identity->identity);
 	if (statement.size == 0 || statement.size > WIRE_IDENTITY_MAX)
 		return STATUS_INVALID;
-	identity = peyk__v1__identity__unpack(
-	    NULL, statement.size, statement.data);
+	identity =
+	    peyk__v1__identity__unpack(NULL, statement.size, statement.data);
 	if (identity != NULL)
 		st = encryption_public_key_import(
 		    wire_bytes(identity->encryption_key), out);
@@ -182,14 +183,14 @@ find_reply_key(const Peyk__V1__SignUpRequest *request,
 static struct refusal
 judge_name(const Peyk__V1__SignUpRequest *request)
 {
-	struct refusal refusal = { RPC_CODE_INVALID_ARGUMENT,
-		"The signed identity is malformed." };
+	struct refusal refusal = {
+	    RPC_CODE_INVALID_ARGUMENT, "The signed identity is malformed."};
 	Peyk__V1__Identity *identity = NULL;
 	enum name_problem problem = NAME_PROBLEM_NONE;
 
 	if (wire_unpack(&peyk__v1__identity__descriptor,
-	    wire_bytes(request->identity->identity), WIRE_IDENTITY_MAX,
-	    &identity) == STATUS_OK)
+		wire_bytes(request->identity->identity), WIRE_IDENTITY_MAX,
+		&identity) == STATUS_OK)
 		problem = name_check(bytes_from_string(identity->username));
 	if (problem != NAME_PROBLEM_NONE)
 		refusal.text = name_problem_text(problem);
@@ -215,7 +216,7 @@ judge(struct sign_up *work, const Peyk__V1__SignUpRequest *request,
 		out->text = "The identity is not signed by its own key, or "
 			    "is for another server.";
 	else if (!signing_public_key_equal(
-	    &work->identity.signing_key, &caller->sender_key))
+		     &work->identity.signing_key, &caller->sender_key))
 		out->text = "The identity's key is not the sender's.";
 	else if (!channel_sequence_is_first(caller->exchange.sequence))
 		out->text = "The first number must be below 2^48.";
@@ -226,9 +227,9 @@ judge(struct sign_up *work, const Peyk__V1__SignUpRequest *request,
 	else if (strlen(request->invite_token) > WIRE_INVITE_TOKEN_MAX)
 		out->text = "The invite token is longer than 256 bytes.";
 	else if (!work->service->is_registration_open)
-		*out = (struct refusal){ RPC_CODE_PERMISSION_DENIED,
-			"This server takes no new accounts at the moment. Ask "
-			"its operator." };
+		*out = (struct refusal){RPC_CODE_PERMISSION_DENIED,
+		    "This server takes no new accounts at the moment. Ask "
+		    "its operator."};
 	else
 		out->code = RPC_CODE_OK;
 	return STATUS_OK;
@@ -240,7 +241,7 @@ sign_up_again(struct sign_up *work)
 {
 	struct caller *caller = work->caller;
 	const struct store_result *last = &caller->last;
-	struct sha256_digest last_hash = { 0 };
+	struct sha256_digest last_hash = {0};
 
 	memcpy(last_hash.bytes, last->last_hash, sizeof(last_hash.bytes));
 	switch (channel_sequence_judge(last->last_sequence, &last_hash,
@@ -249,8 +250,8 @@ sign_up_again(struct sign_up *work)
 		if (last->code == 0)
 			sign_up_reply(work);
 		else
-			caller_tell_refusal(caller,
-			    (enum rpc_code)last->code, last->message);
+			caller_tell_refusal(
+			    caller, (enum rpc_code)last->code, last->message);
 		return;
 	case CHANNEL_SEQUENCE_REPLAY:
 		caller_out_of_order(caller, false, last->last_sequence + 1);
@@ -294,8 +295,8 @@ account_service_sign_up(const struct account_service *service,
     struct rpc_sealed_caller *sealed, const Peyk__V1__SignUpRequest *request)
 {
 	struct caller *caller = caller_of(sealed);
-	struct encryption_public_key key = { 0 };
-	struct refusal refusal = { 0 };
+	struct encryption_public_key key = {0};
+	struct refusal refusal = {0};
 	struct sign_up *work = NULL;
 	enum status st;
 
@@ -307,8 +308,8 @@ account_service_sign_up(const struct account_service *service,
 			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
 			    "The signed identity is malformed.");
 		else
-			caller_fail(caller->call, RPC_CODE_INVALID_ARGUMENT,
-			    0, "malformed request");
+			caller_fail(caller->call, RPC_CODE_INVALID_ARGUMENT, 0,
+			    "malformed request");
 		return;
 	}
 	if (st == STATUS_STALE) {
@@ -359,8 +360,8 @@ look_up_free(void *argument)
 
 /* Fills entries[at]; the statement is the caller's to free. */
 static enum status
-look_up_statement(const struct store_lookup_name *name,
-    Peyk__V1__KeyEntry *entry)
+look_up_statement(
+    const struct store_lookup_name *name, Peyk__V1__KeyEntry *entry)
 {
 	if (!name->is_found)
 		return STATUS_OK;
@@ -372,8 +373,7 @@ static void
 look_up_reply(struct look_up *work)
 {
 	const Peyk__V1__GetPublicKeyRequest *request =
-	    (const Peyk__V1__GetPublicKeyRequest *)
-		work->caller->sealed.request;
+	    (const Peyk__V1__GetPublicKeyRequest *)work->caller->sealed.request;
 	Peyk__V1__GetPublicKeyResponse response =
 	    PEYK__V1__GET_PUBLIC_KEY_RESPONSE__INIT;
 	Peyk__V1__KeyEntry *entries = calloc(work->count, sizeof(*entries));
@@ -392,7 +392,7 @@ look_up_reply(struct look_up *work)
 	}
 	for (size_t i = 0; i < work->operation.name_count; i++) {
 		if ((st = look_up_statement(&work->names[i],
-		    &entries[work->positions[i]])) != STATUS_OK)
+			 &entries[work->positions[i]])) != STATUS_OK)
 			goto out;
 	}
 	response.n_entries = count;
@@ -414,8 +414,8 @@ look_up_done(struct caller *caller)
 {
 	struct look_up *work = caller->work;
 
-	if (caller_settle(caller, &work->operation.operation,
-	    &work->operation.result))
+	if (caller_settle(
+		caller, &work->operation.operation, &work->operation.result))
 		look_up_reply(work);
 }
 
@@ -461,8 +461,7 @@ account_service_get_public_key(struct rpc_sealed_caller *sealed,
 	struct look_up *work = NULL;
 	enum status st;
 
-	if (request->n_names == 0 ||
-	    request->n_names > WIRE_NAMES_PER_LOOKUP) {
+	if (request->n_names == 0 || request->n_names > WIRE_NAMES_PER_LOOKUP) {
 		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
 		    "A look-up takes 1 to %zu names, not %zu.",
 		    WIRE_NAMES_PER_LOOKUP, request->n_names);

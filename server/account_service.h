@@ -18,8 +18,7 @@ struct account_service {
 };
 
 void account_service_sign_up(const struct account_service *service,
-    struct rpc_sealed_caller *caller,
-    const Peyk__V1__SignUpRequest *request);
+    struct rpc_sealed_caller *caller, const Peyk__V1__SignUpRequest *request);
 
 void account_service_get_public_key(struct rpc_sealed_caller *caller,
     const Peyk__V1__GetPublicKeyRequest *request);

@@ -39,7 +39,7 @@ static void
 answer(struct caller *caller, const struct channel_outcome *outcome)
 {
 	Peyk__V1__SealedResponse view = PEYK__V1__SEALED_RESPONSE__INIT;
-	struct channel_sealed_response sealed = { 0 };
+	struct channel_sealed_response sealed = {0};
 	enum rpc_code code = (enum rpc_code)outcome->code;
 	struct buf packed, details;
 	enum status st;
@@ -59,15 +59,14 @@ answer(struct caller *caller, const struct channel_outcome *outcome)
 	}
 	if ((st = wire_pack(&view.base, &packed)) != STATUS_OK ||
 	    (st = rpc_status_details_any(code, SEALED_TEXT,
-	    "peyk.v1.SealedResponse", buf_bytes(&packed), &details)) !=
-	    STATUS_OK)
+		 "peyk.v1.SealedResponse", buf_bytes(&packed), &details)) !=
+		STATUS_OK)
 		goto out;
 	rpc_server_call_fail(
 	    caller->call, code, SEALED_TEXT, buf_bytes(&details));
 out:
 	if (st != STATUS_OK) {
-		log_event(LOG_LEVEL_ERROR, "reply_not_sealed",
-		    log_status(st));
+		log_event(LOG_LEVEL_ERROR, "reply_not_sealed", log_status(st));
 		caller_fail(caller->call, RPC_CODE_UNAVAILABLE,
 		    CALLER_RETRY_BUSY_MS, "try again");
 	}
@@ -82,8 +81,8 @@ static void
 caller_reply(struct rpc_sealed_caller *sealed, struct bytes body)
 {
 	struct channel_outcome outcome = {
-		.disposition = PEYK__V1__DISPOSITION__DISPOSITION_DONE,
-		.body = body,
+	    .disposition = PEYK__V1__DISPOSITION__DISPOSITION_DONE,
+	    .body = body,
 	};
 
 	answer(caller_of(sealed), &outcome);
@@ -116,8 +115,7 @@ caller_new(const struct caller_context *context, struct rpc_server_call *call)
 }
 
 void
-caller_attach(
-    struct caller *caller, void *work, void (*work_free)(void *work))
+caller_attach(struct caller *caller, void *work, void (*work_free)(void *work))
 {
 	assert(caller->work_free == NULL);
 	caller->work = work;
@@ -142,8 +140,8 @@ enum status
 caller_set_reply_key(
     struct caller *caller, const struct encryption_public_key *key)
 {
-	struct encryption_key_pair pair = { 0 };
-	struct shared_secret shared = { 0 };
+	struct encryption_key_pair pair = {0};
+	struct shared_secret shared = {0};
 	enum status st;
 
 	/* Honoured a moment ago, so only a retired key is past its time. */
@@ -217,7 +215,7 @@ caller_run(struct caller *caller, struct store_operation *operation,
 static void
 settle_unclaimed(struct caller *caller, const struct store_result *result)
 {
-	struct sha256_digest last_hash = { 0 };
+	struct sha256_digest last_hash = {0};
 
 	memcpy(last_hash.bytes, result->last_hash, sizeof(last_hash.bytes));
 	switch (channel_sequence_judge(result->last_sequence, &last_hash,
@@ -232,7 +230,8 @@ settle_unclaimed(struct caller *caller, const struct store_result *result)
 	case CHANNEL_SEQUENCE_REPEAT:
 		/* Another request of the account came in between. */
 		caller_not_processed(caller, RPC_CODE_UNAVAILABLE,
-		    CALLER_RETRY_BUSY_MS, "Another request of this account "
+		    CALLER_RETRY_BUSY_MS,
+		    "Another request of this account "
 		    "is under way.");
 		break;
 	}
@@ -255,8 +254,8 @@ caller_settle(struct caller *caller, const struct store_operation *operation,
 	case STORE_CLAIM_REPEATED:
 		if (result->code == 0)
 			return true;
-		caller_tell_refusal(caller, (enum rpc_code)result->code,
-		    result->message);
+		caller_tell_refusal(
+		    caller, (enum rpc_code)result->code, result->message);
 		return false;
 	case STORE_CLAIM_NONE:
 		settle_unclaimed(caller, result);
@@ -296,8 +295,8 @@ caller_refuse(
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(caller->refusal, sizeof(caller->refusal), format,
-	    arguments);
+	(void)vsnprintf(
+	    caller->refusal, sizeof(caller->refusal), format, arguments);
 	va_end(arguments);
 	store_operation_clear(&caller->own.account.operation);
 	memset(&caller->own, 0, sizeof(caller->own));
@@ -313,9 +312,9 @@ caller_tell_refusal(
     struct caller *caller, enum rpc_code code, const char *message)
 {
 	struct channel_outcome outcome = {
-		.disposition = PEYK__V1__DISPOSITION__DISPOSITION_REFUSED,
-		.code = (uint32_t)code,
-		.message = message,
+	    .disposition = PEYK__V1__DISPOSITION__DISPOSITION_REFUSED,
+	    .code = (uint32_t)code,
+	    .message = message,
 	};
 
 	answer(caller, &outcome);
@@ -326,11 +325,10 @@ caller_not_processed(struct caller *caller, enum rpc_code code,
     uint64_t retry_ms, const char *message)
 {
 	struct channel_outcome outcome = {
-		.disposition =
-		    PEYK__V1__DISPOSITION__DISPOSITION_NOT_PROCESSED,
-		.code = (uint32_t)code,
-		.message = message,
-		.retry_after_ms = retry_ms,
+	    .disposition = PEYK__V1__DISPOSITION__DISPOSITION_NOT_PROCESSED,
+	    .code = (uint32_t)code,
+	    .message = message,
+	    .retry_after_ms = retry_ms,
 	};
 
 	if (caller->has_shared)
@@ -352,7 +350,8 @@ caller_not_now(struct caller *caller, enum status st)
 	case STATUS_CANCELLED:
 	case STATUS_TIMEOUT:
 		caller_not_processed(caller, RPC_CODE_UNAVAILABLE,
-		    CALLER_RETRY_AWAY_MS, "The server's database is not "
+		    CALLER_RETRY_AWAY_MS,
+		    "The server's database is not "
 		    "available at the moment.");
 		return;
 	case STATUS_OK:
@@ -366,7 +365,8 @@ caller_not_now(struct caller *caller, enum status st)
 	case STATUS_IO:
 	case STATUS_INTERNAL:
 		caller_not_processed(caller, RPC_CODE_UNAVAILABLE,
-		    CALLER_RETRY_BROKEN_MS, "The server has a fault; its log "
+		    CALLER_RETRY_BROKEN_MS,
+		    "The server has a fault; its log "
 		    "tells the operator more.");
 		return;
 	}
@@ -377,14 +377,12 @@ caller_out_of_order(
     struct caller *caller, bool is_gap, uint64_t expected_sequence)
 {
 	struct channel_outcome outcome = {
-		.disposition = is_gap
-		    ? PEYK__V1__DISPOSITION__DISPOSITION_GAP
-		    : PEYK__V1__DISPOSITION__DISPOSITION_REPLAY,
-		.code = is_gap ? RPC_CODE_OUT_OF_RANGE : RPC_CODE_ABORTED,
-		.message = is_gap
-		    ? "A number before this one is missing."
-		    : "This number was used by another request.",
-		.expected_sequence = expected_sequence,
+	    .disposition = is_gap ? PEYK__V1__DISPOSITION__DISPOSITION_GAP
+				  : PEYK__V1__DISPOSITION__DISPOSITION_REPLAY,
+	    .code = is_gap ? RPC_CODE_OUT_OF_RANGE : RPC_CODE_ABORTED,
+	    .message = is_gap ? "A number before this one is missing."
+			      : "This number was used by another request.",
+	    .expected_sequence = expected_sequence,
 	};
 
 	answer(caller, &outcome);
@@ -393,19 +391,19 @@ caller_out_of_order(
 void
 caller_deny(struct rpc_server_call *call)
 {
-	rpc_server_call_fail(call, RPC_CODE_UNAUTHENTICATED,
-	    "not authenticated", bytes_empty());
+	rpc_server_call_fail(
+	    call, RPC_CODE_UNAUTHENTICATED, "not authenticated", bytes_empty());
 }
 
 void
-caller_fail(struct rpc_server_call *call, enum rpc_code code,
-    uint64_t retry_ms, const char *message)
+caller_fail(struct rpc_server_call *call, enum rpc_code code, uint64_t retry_ms,
+    const char *message)
 {
 	struct buf details;
 
 	buf_init(&details, DETAILS_SIZE_MAX);
-	if (retry_ms > 0 && rpc_status_details_retry(code, message, retry_ms,
-	    &details) != STATUS_OK)
+	if (retry_ms > 0 && rpc_status_details_retry(
+				code, message, retry_ms, &details) != STATUS_OK)
 		buf_reset(&details);
 	rpc_server_call_fail(call, code, message, buf_bytes(&details));
 	buf_clear(&details);

@@ -50,15 +50,15 @@ struct caller {
 	const struct caller_context *context;
 	struct rpc_server_call *call;
 	struct channel_key_id sealing_key_id;
-	struct channel_request request;   /* as opened, until the dispatch */
+	struct channel_request request; /* as opened, until the dispatch */
 	struct channel_exchange exchange;
 	struct signing_public_key sender_key;
-	bool has_shared;                  /* a sealed reply is possible */
+	bool has_shared; /* a sealed reply is possible */
 	struct shared_secret shared;
 	/* The sender's account; NONE: a stranger, who may only sign up. */
 	enum store_account_status account_status;
 	int64_t account_id;
-	struct store_result last;         /* for strangers' methods only */
+	struct store_result last; /* for strangers' methods only */
 
 	/* caller.c's and peer.c's own. */
 	const struct peer *peer;
@@ -116,8 +116,7 @@ MUST_CHECK enum status caller_try_run(struct caller *caller,
  * send the reply. False: everything else, which it has answered.
  */
 bool caller_settle(struct caller *caller,
-    const struct store_operation *operation,
-    const struct store_result *result);
+    const struct store_operation *operation, const struct store_result *result);
 
 /*
  * Uses the number for a refusal, and tells it. code: not OK. The text is

@@ -19,13 +19,16 @@ make_folder(const struct options *options)
 	crash_point("init.folder");
 	if (st == STATUS_OK)
 		return COMMAND_EXIT_DONE;
-	return command_fail(COMMAND_EXIT_FAILED, "The folder %s cannot be "
-	    "used: %s. --data names another.", options->data,
-	    st == STATUS_IO ? strerror(errno)
+	return command_fail(COMMAND_EXIT_FAILED,
+	    "The folder %s cannot be "
+	    "used: %s. --data names another.",
+	    options->data,
+	    st == STATUS_IO       ? strerror(errno)
 	    : st == STATUS_DENIED ? "it belongs to another user, or others "
 				    "may write to it"
-	    : st == STATUS_INVALID ? "it is no folder"
-	    : "the path is too long, or there is not enough memory");
+	    : st == STATUS_INVALID
+		? "it is no folder"
+		: "the path is too long, or there is not enough memory");
 }
 
 static enum command_exit
@@ -41,8 +44,10 @@ make_identity(const char *path)
 	crash_point("init.identity");
 	buf_init(&problem, COMMAND_PROBLEM_MAX);
 	if (st != STATUS_OK && st != STATUS_EXISTS) {
-		code = command_fail(COMMAND_EXIT_FAILED, "The server's "
-		    "identity cannot be written to %s: %s.", path,
+		code = command_fail(COMMAND_EXIT_FAILED,
+		    "The server's "
+		    "identity cannot be written to %s: %s.",
+		    path,
 		    st == STATUS_IO ? strerror(errno) : "a library failed");
 		goto out;
 	}
@@ -68,7 +73,7 @@ out:
 static enum command_exit
 make_certificate(const struct options *options)
 {
-	struct tls_files files = { 0 };
+	struct tls_files files = {0};
 	struct buf problem;
 	bool is_made = false;
 	enum command_exit code = COMMAND_EXIT_DONE;
@@ -95,7 +100,7 @@ out:
 static enum command_exit
 check_database(const struct options *options)
 {
-	struct migrate_options migrate = { .conninfo = options->database };
+	struct migrate_options migrate = {.conninfo = options->database};
 	enum migrate_schema schema = MIGRATE_SCHEMA_CURRENT;
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;
@@ -113,8 +118,8 @@ check_database(const struct options *options)
 		printf("database     reachable, schema %s\n",
 		    schema == MIGRATE_SCHEMA_CURRENT ? "up to date"
 		    : schema == MIGRATE_SCHEMA_OLDER
-		    ? "missing or older: run `peykd migrate up`"
-		    : "newer than this peykd: update peykd");
+			? "missing or older: run `peykd migrate up`"
+			: "newer than this peykd: update peykd");
 	buf_clear(&problem);
 	return code;
 }
@@ -132,13 +137,15 @@ cmd_init(const struct options *options)
 	    (code = make_certificate(options)) != COMMAND_EXIT_DONE)
 		goto out;
 	if ((code = check_database(options)) != COMMAND_EXIT_DONE) {
-		fprintf(stderr, "peykd: The identity and the certificate are "
+		fprintf(stderr,
+		    "peykd: The identity and the certificate are "
 		    "made. Run `peykd init` again when the database can be "
 		    "reached.\n");
 		goto out;
 	}
 	printf("Keep a copy of %s in a safe place: without it this would be "
-	    "another server to its users.\n", path);
+	       "another server to its users.\n",
+	    path);
 out:
 	free(path);
 	return code;

@@ -5,8 +5,7 @@
 #include "server/store/migrate.h"
 
 static void
-print_row(void *context, const char *version, const char *name,
-    bool is_applied)
+print_row(void *context, const char *version, const char *name, bool is_applied)
 {
 	size_t *missing = context;
 
@@ -29,8 +28,8 @@ static enum command_exit
 down(const struct options *options)
 {
 	struct migrate_options migrate = {
-		.conninfo = options->database,
-		.report = print_step,
+	    .conninfo = options->database,
+	    .report = print_step,
 	};
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;
@@ -52,7 +51,7 @@ static enum command_exit
 show(const struct options *options)
 {
 	size_t missing = 0;
-	struct migrate_options migrate = { .conninfo = options->database };
+	struct migrate_options migrate = {.conninfo = options->database};
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;
 

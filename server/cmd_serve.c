@@ -47,7 +47,7 @@ static enum command_exit
 no_memory(void)
 {
 	return command_fail(COMMAND_EXIT_FAILED, "There is not enough memory, "
-	    "or a library failed.");
+						 "or a library failed.");
 }
 
 /* ---- Checks ---- */
@@ -58,17 +58,19 @@ check_plaintext(const struct options *options)
 	if (options->plaintext != OPTIONS_PLAINTEXT_LOOPBACK ||
 	    options_host_is_loopback(options->listen_host))
 		return COMMAND_EXIT_DONE;
-	return command_fail(COMMAND_EXIT_USAGE, "--plaintext serves without "
+	return command_fail(COMMAND_EXIT_USAGE,
+	    "--plaintext serves without "
 	    "TLS, so only on loopback, not on %s. Use --listen "
 	    "127.0.0.1:8022, or --plaintext=anywhere if something in front "
-	    "of it does TLS.", options->listen_host);
+	    "of it does TLS.",
+	    options->listen_host);
 }
 
 static enum command_exit
 check_schema(struct serving *serving)
 {
 	struct migrate_options migrate = {
-		.conninfo = serving->options->database,
+	    .conninfo = serving->options->database,
 	};
 	enum migrate_schema schema = MIGRATE_SCHEMA_CURRENT;
 
@@ -79,13 +81,15 @@ check_schema(struct serving *serving)
 	case MIGRATE_SCHEMA_CURRENT:
 		return COMMAND_EXIT_DONE;
 	case MIGRATE_SCHEMA_OLDER:
-		return command_fail(COMMAND_EXIT_FAILED, "The database's "
+		return command_fail(COMMAND_EXIT_FAILED,
+		    "The database's "
 		    "schema is missing or older than this peykd needs. Run "
 		    "`peykd migrate up`, or serve with --migrate.");
 	case MIGRATE_SCHEMA_NEWER:
 		break;
 	}
-	return command_fail(COMMAND_EXIT_FAILED, "The database's schema is "
+	return command_fail(COMMAND_EXIT_FAILED,
+	    "The database's schema is "
 	    "newer than this peykd knows. Update peykd, or name another "
 	    "--database.");
 }
@@ -104,8 +108,7 @@ load_files(struct serving *serving)
 		    path, &serving->identity, &serving->problem);
 	free(path);
 	if (st == STATUS_OK && options->plaintext == OPTIONS_PLAINTEXT_NO) {
-		st = tls_files_load(
-		    options, &serving->tls, &serving->problem);
+		st = tls_files_load(options, &serving->tls, &serving->problem);
 		serving->has_tls = st == STATUS_OK;
 	}
 	if (st != STATUS_OK)
@@ -144,18 +147,17 @@ static enum command_exit
 start_keys(struct serving *serving)
 {
 	struct key_rotation_options rotation = {
-		.conninfo = serving->options->database,
-		.identity = serving->identity,
+	    .conninfo = serving->options->database,
+	    .identity = serving->identity,
 	};
 
 	if (keyring_new(&serving->keyring) != STATUS_OK ||
-	    account_cache_new(ACCOUNT_CACHE_SIZE, &serving->cache) !=
-	    STATUS_OK)
+	    account_cache_new(ACCOUNT_CACHE_SIZE, &serving->cache) != STATUS_OK)
 		return no_memory();
 	rotation.keyring = serving->keyring;
 	rotation.cache = serving->cache;
 	if (key_rotation_refresh(
-	    &rotation, clock_wall_ms(), &serving->problem) != STATUS_OK)
+		&rotation, clock_wall_ms(), &serving->problem) != STATUS_OK)
 		return command_fail_with(
 		    COMMAND_EXIT_FAILED, &serving->problem);
 	if (key_rotation_start(&rotation, &serving->rotation) != STATUS_OK)
@@ -167,22 +169,23 @@ static enum command_exit
 start_store(struct serving *serving)
 {
 	struct store_options options = {
-		.conninfo = serving->options->database,
+	    .conninfo = serving->options->database,
 	};
 	struct store_callbacks callbacks = {
-		.on_mail = on_mail,
-		.on_mail_everyone = on_mail_everyone,
+	    .on_mail = on_mail,
+	    .on_mail_everyone = on_mail_everyone,
 	};
 	enum status st;
 
 	if (waiters_new(&serving->waiters) != STATUS_OK ||
 	    hasher_start(HASHER_THREADS, HASHER_COST, &serving->hasher) !=
-	    STATUS_OK)
+		STATUS_OK)
 		return no_memory();
 	callbacks.context = serving->waiters;
 	st = store_open(&options, &callbacks, &serving->store);
 	if (st == STATUS_INVALID)
-		return command_fail(COMMAND_EXIT_USAGE, "--database is no "
+		return command_fail(COMMAND_EXIT_USAGE,
+		    "--database is no "
 		    "libpq connection string such as \"host=/run/postgresql "
 		    "dbname=peyk\".");
 	if (st != STATUS_OK)
@@ -194,27 +197,25 @@ static enum command_exit
 make_services(struct serving *serving)
 {
 	struct info_service_options info = {
-		.identity = serving->identity,
-		.keyring = serving->keyring,
-		.has_tls_certificate = serving->has_tls,
-		.is_registration_open =
-		    serving->options->is_registration_open,
+	    .identity = serving->identity,
+	    .keyring = serving->keyring,
+	    .has_tls_certificate = serving->has_tls,
+	    .is_registration_open = serving->options->is_registration_open,
 	};
 
 	info.tls_certificate = serving->tls.fingerprint;
 	if (info_service_new(&info, &serving->services.info) != STATUS_OK)
 		return no_memory();
 	serving->services.account = (struct account_service){
-		.hasher = serving->hasher,
-		.is_registration_open =
-		    serving->options->is_registration_open,
+	    .hasher = serving->hasher,
+	    .is_registration_open = serving->options->is_registration_open,
 	};
 	serving->services.waiters = serving->waiters;
 	serving->context = (struct caller_context){
-		.store = serving->store,
-		.keyring = serving->keyring,
-		.cache = serving->cache,
-		.identity = serving->identity,
+	    .store = serving->store,
+	    .keyring = serving->keyring,
+	    .cache = serving->cache,
+	    .identity = serving->identity,
 	};
 	peer_init(&serving->peer, &serving->context, &services_sealed,
 	    &serving->services);
@@ -243,7 +244,7 @@ join_address(const char *host, int port)
 	char *address = NULL;
 
 	if (asprintf(&address, "%s%s%s:%d", is_ipv6 ? "[" : "", host,
-	    is_ipv6 ? "]" : "", port) < 0)
+		is_ipv6 ? "]" : "", port) < 0)
 		return NULL;
 	return address;
 }
@@ -253,8 +254,8 @@ add_port(struct serving *serving)
 {
 	const struct options *options = serving->options;
 	struct rpc_server_tls tls = {
-		.certificate_chain = serving->tls.certificate_text,
-		.private_key = serving->tls.key_text,
+	    .certificate_chain = serving->tls.certificate_text,
+	    .private_key = serving->tls.key_text,
 	};
 	char *address =
 	    join_address(options->listen_host, options->listen_port);
@@ -266,11 +267,14 @@ add_port(struct serving *serving)
 	st = rpc_server_add_port(serving->rpc, address,
 	    serving->has_tls ? &tls : NULL, &serving->port);
 	if (st == STATUS_UNAVAILABLE)
-		code = command_fail(COMMAND_EXIT_FAILED, "Cannot listen on "
+		code = command_fail(COMMAND_EXIT_FAILED,
+		    "Cannot listen on "
 		    "%s: the port is in use, or the address is not this "
-		    "machine's. --listen names another.", address);
+		    "machine's. --listen names another.",
+		    address);
 	else if (st == STATUS_INVALID)
-		code = command_fail(COMMAND_EXIT_FAILED, "The TLS certificate "
+		code = command_fail(COMMAND_EXIT_FAILED,
+		    "The TLS certificate "
 		    "and its key do not belong together, or are damaged. "
 		    "--tls-certificate and --tls-key name others.");
 	else if (st != STATUS_OK)
@@ -283,14 +287,14 @@ static enum command_exit
 start_rpc(struct serving *serving)
 {
 	struct rpc_server_options options = {
-		.workers = worker_count(serving->options),
-		.max_message_bytes = WIRE_ENVELOPE_MAX,
+	    .workers = worker_count(serving->options),
+	    .max_message_bytes = WIRE_ENVELOPE_MAX,
 	};
 	enum command_exit code;
 
 	if (rpc_server_new(&options, &serving->rpc) != STATUS_OK ||
 	    messenger_register_sealed(serving->rpc, &services_plain,
-	    &serving->services, &serving->peer.sealed) != STATUS_OK)
+		&serving->services, &serving->peer.sealed) != STATUS_OK)
 		return no_memory();
 	if ((code = add_port(serving)) != COMMAND_EXIT_DONE)
 		return code;
@@ -318,8 +322,8 @@ announce(const struct serving *serving)
 		host = "localhost";
 	address = join_address(host, serving->port);
 	if (address == NULL ||
-	    channel_fingerprint(&serving->identity->key.public_key,
-	    fingerprint) != STATUS_OK ||
+	    channel_fingerprint(
+		&serving->identity->key.public_key, fingerprint) != STATUS_OK ||
 	    asprintf(&url, "peyk://%s#%s", address, fingerprint) < 0) {
 		url = NULL;
 		code = no_memory();
@@ -396,7 +400,7 @@ stop(struct serving *serving)
 enum command_exit
 cmd_serve(const struct options *options)
 {
-	struct serving serving = { .options = options };
+	struct serving serving = {.options = options};
 	enum command_exit code;
 	sigset_t signals;
 	int number = 0;
@@ -411,8 +415,7 @@ cmd_serve(const struct options *options)
 		code = start(&serving);
 	if (code == COMMAND_EXIT_DONE) {
 		(void)sigwait(&signals, &number);
-		log_event(LOG_LEVEL_INFO, "stopping",
-		    log_i64("signal", number),
+		log_event(LOG_LEVEL_INFO, "stopping", log_i64("signal", number),
 		    log_u64("waiting", waiters_count(serving.waiters)));
 	}
 	let_signals_kill(&signals);

@@ -33,8 +33,8 @@ report(void *context, const struct migration *migration, bool is_up)
 {
 	FILE *out = context;
 
-	fprintf(out, "%s %s\n", is_up ? "applied" : "taken back",
-	    migration->name);
+	fprintf(
+	    out, "%s %s\n", is_up ? "applied" : "taken back", migration->name);
 	(void)fflush(out);
 }
 
@@ -42,9 +42,9 @@ enum command_exit
 command_migrate_up(const struct options *options, FILE *out)
 {
 	struct migrate_options migrate = {
-		.conninfo = options->database,
-		.report = report,
-		.context = out,
+	    .conninfo = options->database,
+	    .report = report,
+	    .context = out,
 	};
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;

@@ -77,8 +77,8 @@ hasher_run(void *argument)
 		unlock(hasher);
 		if (job == NULL)
 			return NULL;
-		finish(job, password_hash(BYTES_OF(job->proof), hasher->cost,
-		    job->hash));
+		finish(job, password_hash(
+				BYTES_OF(job->proof), hasher->cost, job->hash));
 	}
 }
 
@@ -102,8 +102,8 @@ hasher_start(unsigned threads, struct password_cost cost, struct hasher **out)
 		return STATUS_INTERNAL;
 	}
 	for (; hasher->thread_count < threads; hasher->thread_count++) {
-		if (pthread_create(&hasher->threads[hasher->thread_count],
-		    NULL, hasher_run, hasher) != 0) {
+		if (pthread_create(&hasher->threads[hasher->thread_count], NULL,
+			hasher_run, hasher) != 0) {
 			hasher_stop(hasher);
 			hasher_free(hasher);
 			return STATUS_UNAVAILABLE;

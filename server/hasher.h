@@ -15,9 +15,8 @@
  */
 
 /* The proof is stretched already (docs/protocol.md section 7): modest. */
-#define HASHER_COST \
-	((struct password_cost){ .passes = 2, \
-	    .memory_size = (size_t)19 << 20 })
+#define HASHER_COST                                                            \
+	((struct password_cost){.passes = 2, .memory_size = (size_t)19 << 20})
 
 #define HASHER_THREADS_MAX 8
 

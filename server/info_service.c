@@ -15,7 +15,7 @@ struct info_service {
 	struct info_service_options options;
 	pthread_mutex_t mutex;
 	/* Guarded by mutex: */
-	struct buf answer; /* serialized; empty: none yet */
+	struct buf answer;   /* serialized; empty: none yet */
 	uint64_t made_at_ms; /* clock_monotonic_ms() */
 };
 
@@ -51,7 +51,7 @@ static enum status
 make(struct info_service *service)
 {
 	const struct info_service_options *options = &service->options;
-	struct channel_server_info info = { 0 };
+	struct channel_server_info info = {0};
 
 	channel_server_info_set_limits(&info);
 	info.time_ms = clock_wall_ms();
@@ -60,10 +60,9 @@ make(struct info_service *service)
 	info.has_tls_certificate = options->has_tls_certificate;
 	info.tls_certificate = options->tls_certificate;
 	info.registration = options->is_registration_open
-	    ? PEYK__V1__REGISTRATION__REGISTRATION_OPEN
-	    : PEYK__V1__REGISTRATION__REGISTRATION_CLOSED;
-	(void)snprintf(
-	    info.version, sizeof(info.version), "%s", PEYK_VERSION);
+				? PEYK__V1__REGISTRATION__REGISTRATION_OPEN
+				: PEYK__V1__REGISTRATION__REGISTRATION_CLOSED;
+	(void)snprintf(info.version, sizeof(info.version), "%s", PEYK_VERSION);
 	buf_reset(&service->answer);
 	return channel_server_info_make(
 	    &info, &options->identity->key, &service->answer);

@@ -23,8 +23,6 @@
 
 #define WRAP_INFO "peyk/v1 wrapped sealing key"
 
-
-
 struct key_rotation {
 	struct key_rotation_options options;
 	pthread_t thread;
@@ -48,9 +46,9 @@ key_rotation_wrap(const struct server_wrap_key *wrap_key, struct bytes content,
     const struct encryption_secret_key *secret,
     uint8_t out[KEY_ROTATION_WRAPPED_SIZE])
 {
-	struct symmetric_key key = { 0 };
-	struct aead_iv iv = { 0 };
-	struct buf wrapped = { 0 };
+	struct symmetric_key key = {0};
+	struct aead_iv iv = {0};
+	struct buf wrapped = {0};
 	enum status st;
 
 	buf_init(&wrapped, KEY_ROTATION_WRAPPED_SIZE);
@@ -58,7 +56,7 @@ key_rotation_wrap(const struct server_wrap_key *wrap_key, struct bytes content,
 	if ((st = derive_key(wrap_key, content, &key)) != STATUS_OK ||
 	    (st = buf_append(&wrapped, BYTES_OF(iv.bytes))) != STATUS_OK ||
 	    (st = aead_seal(&key, &iv, content, BYTES_OF(secret->bytes),
-	    &wrapped)) != STATUS_OK)
+		 &wrapped)) != STATUS_OK)
 		goto out;
 	assert(wrapped.size == KEY_ROTATION_WRAPPED_SIZE);
 	memcpy(out, wrapped.data, wrapped.size);
@@ -73,9 +71,9 @@ key_rotation_unwrap(const struct server_wrap_key *wrap_key,
     struct bytes content, struct bytes wrapped,
     struct encryption_secret_key *out)
 {
-	struct symmetric_key key = { 0 };
-	struct aead_iv iv = { 0 };
-	struct buf secret = { 0 };
+	struct symmetric_key key = {0};
+	struct aead_iv iv = {0};
+	struct buf secret = {0};
 	enum status st = STATUS_FORGED;
 
 	buf_init_secret(&secret, ENCRYPTION_SECRET_KEY_SIZE);
@@ -101,20 +99,20 @@ open_stored(const struct server_identity *identity,
 {
 	Peyk__V1__SignedSealingKey signed_key =
 	    PEYK__V1__SIGNED_SEALING_KEY__INIT;
-	struct encryption_key_pair pair = { 0 };
+	struct encryption_key_pair pair = {0};
 	enum status st;
 
 	signed_key.sealing_key = wire_field(stored->content);
 	signed_key.signature = wire_field(BYTES_OF(stored->signature));
 	if ((st = channel_sealing_key_verify(&signed_key,
-	    &identity->key.public_key, &out->public_key)) != STATUS_OK ||
+		 &identity->key.public_key, &out->public_key)) != STATUS_OK ||
 	    (st = key_rotation_unwrap(&identity->wrap_key, stored->content,
-	    stored->wrapped, &out->secret_key)) != STATUS_OK ||
+		 stored->wrapped, &out->secret_key)) != STATUS_OK ||
 	    (st = encryption_key_pair_from_secret(&out->secret_key, &pair)) !=
-	    STATUS_OK)
+		STATUS_OK)
 		goto out;
-	if (!encryption_public_key_equal(&pair.public_key,
-	    &out->public_key.key))
+	if (!encryption_public_key_equal(
+		&pair.public_key, &out->public_key.key))
 		st = STATUS_FORGED;
 out:
 	secret_wipe(&pair, sizeof(pair));
@@ -127,14 +125,14 @@ make_key(const struct key_rotation_options *options, uint64_t not_before_ms,
     uint64_t newer_than_ms)
 {
 	struct channel_sealing_key public_key = {
-		.not_before_ms = not_before_ms,
-		.not_after_ms = not_before_ms + KEYRING_LIFETIME_MS,
+	    .not_before_ms = not_before_ms,
+	    .not_after_ms = not_before_ms + KEYRING_LIFETIME_MS,
 	};
-	struct encryption_key_pair pair = { 0 };
-	struct store_sealing_key stored = { 0 };
-	struct signature signature = { 0 };
-	uint8_t wrapped[KEY_ROTATION_WRAPPED_SIZE] = { 0 };
-	struct buf content = { 0 };
+	struct encryption_key_pair pair = {0};
+	struct store_sealing_key stored = {0};
+	struct signature signature = {0};
+	uint8_t wrapped[KEY_ROTATION_WRAPPED_SIZE] = {0};
+	struct buf content = {0};
 	enum status st;
 
 	buf_init(&content, CHANNEL_SEALING_KEY_CONTENT_MAX);
@@ -143,11 +141,12 @@ make_key(const struct key_rotation_options *options, uint64_t not_before_ms,
 	random_bytes(public_key.id.bytes, sizeof(public_key.id.bytes));
 	public_key.key = pair.public_key;
 	if ((st = channel_sealing_key_append(&public_key, &content)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = channel_sealing_key_sign(&public_key,
-	    &options->identity->key.secret_key, &signature)) != STATUS_OK ||
+		 &options->identity->key.secret_key, &signature)) !=
+		STATUS_OK ||
 	    (st = key_rotation_wrap(&options->identity->wrap_key,
-	    buf_bytes(&content), &pair.secret_key, wrapped)) != STATUS_OK)
+		 buf_bytes(&content), &pair.secret_key, wrapped)) != STATUS_OK)
 		goto out;
 	memcpy(stored.id, public_key.id.bytes, sizeof(stored.id));
 	memcpy(stored.signature, signature.bytes, sizeof(stored.signature));
@@ -176,8 +175,8 @@ open_all(const struct server_identity *identity,
     size_t *count, size_t *foreign)
 {
 	for (size_t i = 0; i < stored->count; i++) {
-		enum status st = open_stored(
-		    identity, &stored->keys[i], &keys[*count]);
+		enum status st =
+		    open_stored(identity, &stored->keys[i], &keys[*count]);
 
 		if (st == STATUS_FORGED)
 			++*foreign;
@@ -190,10 +189,10 @@ open_all(const struct server_identity *identity,
 }
 
 static void
-fill(const struct key_rotation_options *options,
-    const struct keyring_key *keys, size_t count)
+fill(const struct key_rotation_options *options, const struct keyring_key *keys,
+    size_t count)
 {
-	struct channel_key_id ids[STORE_SEALING_KEYS_MAX] = { 0 };
+	struct channel_key_id ids[STORE_SEALING_KEYS_MAX] = {0};
 
 	keyring_replace(options->keyring, keys, count);
 	for (size_t i = 0; i < count; i++)
@@ -207,7 +206,7 @@ static enum status
 read_keys(const struct key_rotation_options *options, uint64_t now_ms,
     bool *is_due, uint64_t *not_before_ms, uint64_t *newer_than_ms)
 {
-	struct store_sealing_keys stored = { 0 };
+	struct store_sealing_keys stored = {0};
 	struct keyring_key *keys = NULL;
 	size_t count = 0, foreign = 0;
 	uint64_t newest = 0, last = 0;
@@ -279,13 +278,13 @@ key_rotation_refresh(const struct key_rotation_options *options,
 	enum status st;
 
 	if ((st = read_keys(options, now_ms, &is_due, &not_before_ms,
-	    &newer_than_ms)) != STATUS_OK)
+		 &newer_than_ms)) != STATUS_OK)
 		goto out;
 	if (is_due) {
 		if ((st = make_key(options, not_before_ms, newer_than_ms)) !=
-		    STATUS_OK ||
+			STATUS_OK ||
 		    (st = read_keys(options, now_ms, &is_due, &not_before_ms,
-		    &newer_than_ms)) != STATUS_OK)
+			 &newer_than_ms)) != STATUS_OK)
 			goto out;
 	}
 	if (now_ms > KEYRING_GRACE_MS)
@@ -304,7 +303,7 @@ rotation_run(void *argument)
 	bool is_over = false, has_failed = false;
 
 	while (!is_over) {
-		struct timespec until = { 0 };
+		struct timespec until = {0};
 		enum status st;
 		int waited = 0;
 
@@ -329,38 +328,45 @@ rotation_run(void *argument)
 	return NULL;
 }
 
+static bool
+init_wake(pthread_cond_t *wake)
+{
+	pthread_condattr_t attributes;
+	bool is_ready = false;
+
+	if (pthread_condattr_init(&attributes) != 0)
+		return false;
+	is_ready =
+	    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+	    pthread_cond_init(wake, &attributes) == 0;
+	(void)pthread_condattr_destroy(&attributes);
+	return is_ready;
+}
+
 enum status
 key_rotation_start(
     const struct key_rotation_options *options, struct key_rotation **out)
 {
 	struct key_rotation *rotation = calloc(1, sizeof(*rotation));
-	pthread_condattr_t attributes;
-	enum status st = STATUS_UNAVAILABLE;
+	bool has_wake = false, has_mutex = false;
 
 	if (rotation == NULL)
 		return STATUS_NOMEM;
 	rotation->options = *options;
-	if (pthread_condattr_init(&attributes) != 0)
-		goto out_rotation;
-	if (pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0 ||
-	    pthread_cond_init(&rotation->wake, &attributes) != 0)
-		goto out_attributes;
-	if (pthread_mutex_init(&rotation->mutex, NULL) != 0)
-		goto out_wake;
-	if (pthread_create(&rotation->thread, NULL, rotation_run, rotation) ==
-	    0) {
-		(void)pthread_condattr_destroy(&attributes);
+	has_wake = init_wake(&rotation->wake);
+	has_mutex = pthread_mutex_init(&rotation->mutex, NULL) == 0;
+	if (has_wake && has_mutex &&
+	    pthread_create(&rotation->thread, NULL, rotation_run, rotation) ==
+		0) {
 		*out = rotation;
 		return STATUS_OK;
 	}
-	(void)pthread_mutex_destroy(&rotation->mutex);
-out_wake:
-	(void)pthread_cond_destroy(&rotation->wake);
-out_attributes:
-	(void)pthread_condattr_destroy(&attributes);
-out_rotation:
+	if (has_wake)
+		(void)pthread_cond_destroy(&rotation->wake);
+	if (has_mutex)
+		(void)pthread_mutex_destroy(&rotation->mutex);
 	free(rotation);
-	return st;
+	return STATUS_UNAVAILABLE;
 }
 
 void

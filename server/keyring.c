@@ -62,8 +62,7 @@ insert(struct keyring *keyring, const struct keyring_key *key)
 	uint64_t begin = key->public_key.not_before_ms;
 	size_t at = keyring->count;
 
-	while (at > 0 &&
-	    keyring->keys[at - 1].public_key.not_before_ms < begin)
+	while (at > 0 && keyring->keys[at - 1].public_key.not_before_ms < begin)
 		at--;
 	if (at == KEYRING_KEYS_MAX)
 		return;
@@ -122,8 +121,7 @@ keyring_published(struct keyring *keyring, uint64_t now_ms,
 		    &keyring->keys[i].public_key;
 
 		if (key->not_before_ms <= now_ms &&
-		    key->not_after_ms > now_ms &&
-		    count < WIRE_SEALING_KEYS_MAX)
+		    key->not_after_ms > now_ms && count < WIRE_SEALING_KEYS_MAX)
 			out[count++] = *key;
 	}
 	unlock(keyring);

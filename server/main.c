@@ -15,15 +15,15 @@ static const struct command {
 	const char *usage;
 	const char *help;
 } commands[] = {
-	{ "init", OPTIONS_COMMAND_INIT, cmd_init, 0, "peykd init",
-	    "prepare a server: its identity and TLS certificate; check the "
-	    "database" },
-	{ "serve", OPTIONS_COMMAND_SERVE, cmd_serve, 0, "peykd serve",
-	    "run the server until SIGTERM or SIGINT" },
-	{ "migrate", OPTIONS_COMMAND_MIGRATE, cmd_migrate, 1,
-	    "peykd migrate up|down|status",
-	    "bring the database's schema up to date, take the newest step "
-	    "back, or show it" },
+    {"init", OPTIONS_COMMAND_INIT, cmd_init, 0, "peykd init",
+	"prepare a server: its identity and TLS certificate; check the "
+	"database"},
+    {"serve", OPTIONS_COMMAND_SERVE, cmd_serve, 0, "peykd serve",
+	"run the server until SIGTERM or SIGINT"},
+    {"migrate", OPTIONS_COMMAND_MIGRATE, cmd_migrate, 1,
+	"peykd migrate up|down|status",
+	"bring the database's schema up to date, take the newest step "
+	"back, or show it"},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -33,9 +33,9 @@ print_usage(FILE *out)
 {
 	fprintf(out, "usage: peykd COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name,
-		    commands[i].help);
-	fprintf(out, "\n`peykd COMMAND --help` lists a command's options; "
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(out,
+	    "\n`peykd COMMAND --help` lists a command's options; "
 	    "`peykd --version` tells the version.\n"
 	    "Each option can also stand in the environment (PEYKD_LISTEN for "
 	    "--listen)\nor in the configuration file (listen = ...).\n"
@@ -45,8 +45,8 @@ print_usage(FILE *out)
 static void
 print_help(const struct command *command)
 {
-	printf("usage: %s [OPTION]...\n\n%s\n\n", command->usage,
-	    command->help);
+	printf(
+	    "usage: %s [OPTION]...\n\n%s\n\n", command->usage, command->help);
 	options_print(stdout, command->options);
 }
 
@@ -90,7 +90,8 @@ run(const struct command *command, int argc, char **argv)
 		goto out;
 	}
 	if (options.argument_count > command->arguments) {
-		code = command_fail(COMMAND_EXIT_USAGE, "There is one word "
+		code = command_fail(COMMAND_EXIT_USAGE,
+		    "There is one word "
 		    "too many: \"%s\". usage: %s [OPTION]...",
 		    options.arguments[command->arguments], command->usage);
 		goto out;
@@ -111,11 +112,12 @@ main(int argc, char **argv)
 	enum command_exit code;
 
 	if (process_harden() != STATUS_OK || crypto_init() != STATUS_OK) {
-		code = command_fail(COMMAND_EXIT_FAILED, "The process cannot "
+		code = command_fail(COMMAND_EXIT_FAILED,
+		    "The process cannot "
 		    "be prepared: limits of the system are too narrow, or a "
 		    "cryptographic library does not work.");
 	} else if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
-	    strcmp(name, "help") == 0) {
+		   strcmp(name, "help") == 0) {
 		print_usage(stdout);
 		code = COMMAND_EXIT_DONE;
 	} else if (strcmp(name, "--version") == 0) {
@@ -123,9 +125,11 @@ main(int argc, char **argv)
 		code = COMMAND_EXIT_DONE;
 	} else if ((command = find_command(name)) == NULL) {
 		code = name[0] == '\0'
-		    ? command_fail(COMMAND_EXIT_USAGE, "Which command?")
-		    : command_fail(COMMAND_EXIT_USAGE, "There is no command "
-		    "\"%s\".", name);
+			   ? command_fail(COMMAND_EXIT_USAGE, "Which command?")
+			   : command_fail(COMMAND_EXIT_USAGE,
+				 "There is no command "
+				 "\"%s\".",
+				 name);
 		print_usage(stderr);
 	} else if (asks_for_help(argc - 2, argv + 2)) {
 		print_help(command);

@@ -70,8 +70,8 @@ send_done(struct caller *caller)
 {
 	struct send *work = caller->work;
 
-	if (caller_settle(caller, &work->operation.operation,
-	    &work->operation.result))
+	if (caller_settle(
+		caller, &work->operation.operation, &work->operation.result))
 		send_reply(work);
 }
 
@@ -88,23 +88,23 @@ send_check(struct caller *caller, const Peyk__V1__SendRequest *request)
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
-		const Peyk__V1__OutgoingMessage *message =
-		    request->messages[i];
+		const Peyk__V1__OutgoingMessage *message = request->messages[i];
 
 		if (message->recipient_key.len != STORE_KEY_SIZE) {
 			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
 			    "Message %zu of %zu: the recipient's key has %zu "
-			    "bytes, not %zu.", i + 1, count,
-			    message->recipient_key.len, STORE_KEY_SIZE);
+			    "bytes, not %zu.",
+			    i + 1, count, message->recipient_key.len,
+			    STORE_KEY_SIZE);
 			return false;
 		}
 		if (message->ciphertext.len < CIPHERTEXT_MIN ||
 		    message->ciphertext.len > WIRE_CIPHERTEXT_MAX) {
 			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
 			    "Message %zu of %zu: the ciphertext has %zu "
-			    "bytes; %zu to %zu are allowed.", i + 1, count,
-			    message->ciphertext.len, CIPHERTEXT_MIN,
-			    WIRE_CIPHERTEXT_MAX);
+			    "bytes; %zu to %zu are allowed.",
+			    i + 1, count, message->ciphertext.len,
+			    CIPHERTEXT_MIN, WIRE_CIPHERTEXT_MAX);
 			return false;
 		}
 	}
@@ -130,8 +130,7 @@ message_service_send(
 		return;
 	}
 	for (size_t i = 0; i < request->n_messages; i++) {
-		const Peyk__V1__OutgoingMessage *message =
-		    request->messages[i];
+		const Peyk__V1__OutgoingMessage *message = request->messages[i];
 
 		memcpy(messages[i].recipient_key, message->recipient_key.data,
 		    sizeof(messages[i].recipient_key));
@@ -176,7 +175,7 @@ struct poll {
 	struct waiter waiter;
 	enum poll_state state;
 	bool may_wait;
-	bool is_over; /* its time ended while it looked */
+	bool is_over;         /* its time ended while it looked */
 	uint64_t deadline_ms; /* clock_monotonic_ms() */
 	uint8_t (*acks)[WIRE_INBOX_ID_SIZE];
 	struct store_poll operation;
@@ -299,10 +298,11 @@ poll_woken(struct rpc_server_call *call, bool is_alive, void *argument)
 static void
 poll_wake(struct waiter *waiter)
 {
-	struct poll *work = (struct poll *)(void *)((char *)waiter -
-	    offsetof(struct poll, waiter));
-	bool is_woken = rpc_server_call_wake(
-	    work->caller->call, poll_woken, work);
+	struct poll *work =
+	    (struct poll *)(void *)((char *)waiter -
+				    offsetof(struct poll, waiter));
+	bool is_woken =
+	    rpc_server_call_wake(work->caller->call, poll_woken, work);
 
 	assert(is_woken); /* a sleeping poll has no other wake under way */
 	(void)is_woken;
@@ -331,8 +331,8 @@ poll_fetched(struct caller *caller)
 		poll_park(work);
 	} else {
 		work->state = POLL_STATE_RESTING;
-		poll_set_timer(work,
-		    POLL_REST_MIN_MS + random_below(POLL_REST_SPREAD_MS));
+		poll_set_timer(
+		    work, POLL_REST_MIN_MS + random_below(POLL_REST_SPREAD_MS));
 	}
 }
 
@@ -355,11 +355,11 @@ poll_look(struct poll *work)
 	operation->operation.kind = STORE_KIND_FETCH;
 	operation->ack_count = 0;
 	work->state = POLL_STATE_LOOKING;
-	if (caller_try_run(work->caller, &operation->operation,
-	    poll_fetched) != STATUS_OK) {
+	if (caller_try_run(work->caller, &operation->operation, poll_fetched) !=
+	    STATUS_OK) {
 		work->state = POLL_STATE_RESTING;
-		poll_set_timer(work,
-		    POLL_REST_MIN_MS + random_below(POLL_REST_SPREAD_MS));
+		poll_set_timer(
+		    work, POLL_REST_MIN_MS + random_below(POLL_REST_SPREAD_MS));
 	}
 }
 
@@ -424,8 +424,9 @@ poll_check(struct caller *caller, const Peyk__V1__PollRequest *request)
 		if (request->acks[i].len != WIRE_INBOX_ID_SIZE) {
 			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
 			    "Acknowledgement %zu of %zu has %zu bytes, not "
-			    "%zu.", i + 1, request->n_acks,
-			    request->acks[i].len, WIRE_INBOX_ID_SIZE);
+			    "%zu.",
+			    i + 1, request->n_acks, request->acks[i].len,
+			    WIRE_INBOX_ID_SIZE);
 			return false;
 		}
 	}
@@ -437,8 +438,8 @@ poll_check(struct caller *caller, const Peyk__V1__PollRequest *request)
 	}
 	if (request->wait_ms > WIRE_POLL_WAIT_MAX_MS) {
 		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
-		    "wait_ms is %u; %u at most is allowed.",
-		    request->wait_ms, WIRE_POLL_WAIT_MAX_MS);
+		    "wait_ms is %u; %u at most is allowed.", request->wait_ms,
+		    WIRE_POLL_WAIT_MAX_MS);
 		return false;
 	}
 	return true;
@@ -459,11 +460,12 @@ poll_prepare(struct poll *work, const Peyk__V1__PollRequest *request)
 		    sizeof(work->acks[i]));
 	operation->operation.kind = STORE_KIND_POLL;
 	caller_number(work->caller, &operation->number);
-	operation->acks = (const uint8_t (*)[WIRE_INBOX_ID_SIZE])work->acks;
+	operation->acks = (const uint8_t(*)[WIRE_INBOX_ID_SIZE])work->acks;
 	operation->ack_count = request->n_acks;
-	operation->max_messages = request->max_messages > 0
-	    ? request->max_messages
-	    : (uint32_t)WIRE_MESSAGES_PER_POLL_DEFAULT;
+	operation->max_messages =
+	    request->max_messages > 0
+		? request->max_messages
+		: (uint32_t)WIRE_MESSAGES_PER_POLL_DEFAULT;
 	operation->max_bytes = (uint32_t)WIRE_POLL_REPLY_MAX;
 	if (request->wait_ms == 0)
 		return STATUS_OK;

@@ -18,7 +18,8 @@
 struct option_spec {
 	const char *name;  /* "tls-key": --tls-key, PEYKD_TLS_KEY, tls-key = */
 	const char *value; /* what the help calls its value */
-	const char *bare;  /* the value of the option alone, or NULL: needs one */
+	const char
+	    *bare; /* the value of the option alone, or NULL: needs one */
 	unsigned commands;
 	bool (*set)(struct options *options, const char *value);
 	const char *expected; /* "must be ..." */
@@ -140,7 +141,7 @@ parse_flag(const char *value, bool *out)
 	    strcmp(value, "1") == 0)
 		*out = true;
 	else if (strcmp(value, "no") == 0 || strcmp(value, "false") == 0 ||
-	    strcmp(value, "0") == 0)
+		 strcmp(value, "0") == 0)
 		*out = false;
 	else
 		return false;
@@ -205,48 +206,42 @@ set_log_level(struct options *options, const char *value)
 #define MIGRATE OPTIONS_COMMAND_MIGRATE
 
 static const struct option_spec specs[] = {
-	{ "data", "FOLDER", NULL, INIT | SERVE | MIGRATE, set_data,
-	    "a folder's path",
-	    "the server's identity and certificate (" OPTIONS_DATA_DEFAULT
-	    ")" },
-	{ "database", "CONNINFO", NULL, INIT | SERVE | MIGRATE, set_database,
-	    "a libpq connection string such as \"host=/run/postgresql "
-	    "dbname=peyk\"",
-	    "PostgreSQL, as libpq connects to it (" OPTIONS_DATABASE_DEFAULT
-	    ")" },
-	{ "listen", "HOST:PORT", NULL, INIT | SERVE, set_listen,
-	    "HOST:PORT, such as 0.0.0.0:8022 or [::]:8022",
-	    "where to listen (" OPTIONS_LISTEN_DEFAULT ")" },
-	{ "advertise", "HOST", NULL, INIT | SERVE, set_advertise,
-	    "a host name or an address",
-	    "host in the address that users are given (that of --listen,\n"
-	    "or localhost if that means every interface)" },
-	{ "tls-certificate", "FILE", NULL, INIT | SERVE, set_tls_certificate,
-	    "the path of a PEM file",
-	    "certificate chain, PEM (server.crt in the data folder)" },
-	{ "tls-key", "FILE", NULL, INIT | SERVE, set_tls_key,
-	    "the path of a PEM file",
-	    "its private key, PEM (server.key in the data folder)" },
-	{ "plaintext", "anywhere", "yes", SERVE, set_plaintext,
-	    "yes, no or anywhere",
-	    "no TLS: on loopback, or =anywhere behind a proxy. Requests and\n"
-	    "replies are sealed in any case" },
-	{ "workers", "N", NULL, SERVE, set_workers,
-	    "a number from 1 to 64",
-	    "serving threads (one for each processor)" },
-	{ "registration", "open|closed", NULL, SERVE, set_registration,
-	    "open or closed",
-	    "whether anyone may sign up (open)" },
-	{ "migrate", "yes|no", "yes", INIT | SERVE, set_migrate,
-	    "yes or no",
-	    "bring the database's schema up to date first" },
-	{ "log-level", "LEVEL", NULL, INIT | SERVE | MIGRATE, set_log_level,
-	    "debug, info, warning or error",
-	    "debug, info, warning or error (info)" },
-	/* Read before the others, in find_config(). */
-	{ "config", "FILE", NULL, INIT | SERVE | MIGRATE, NULL,
-	    "the path of a file",
-	    "configuration file (" OPTIONS_CONFIG_DEFAULT ")" },
+    {"data", "FOLDER", NULL, INIT | SERVE | MIGRATE, set_data,
+	"a folder's path",
+	"the server's identity and certificate (" OPTIONS_DATA_DEFAULT ")"},
+    {"database", "CONNINFO", NULL, INIT | SERVE | MIGRATE, set_database,
+	"a libpq connection string such as \"host=/run/postgresql "
+	"dbname=peyk\"",
+	"PostgreSQL, as libpq connects to it (" OPTIONS_DATABASE_DEFAULT ")"},
+    {"listen", "HOST:PORT", NULL, INIT | SERVE, set_listen,
+	"HOST:PORT, such as 0.0.0.0:8022 or [::]:8022",
+	"where to listen (" OPTIONS_LISTEN_DEFAULT ")"},
+    {"advertise", "HOST", NULL, INIT | SERVE, set_advertise,
+	"a host name or an address",
+	"host in the address that users are given (that of --listen,\n"
+	"or localhost if that means every interface)"},
+    {"tls-certificate", "FILE", NULL, INIT | SERVE, set_tls_certificate,
+	"the path of a PEM file",
+	"certificate chain, PEM (server.crt in the data folder)"},
+    {"tls-key", "FILE", NULL, INIT | SERVE, set_tls_key,
+	"the path of a PEM file",
+	"its private key, PEM (server.key in the data folder)"},
+    {"plaintext", "anywhere", "yes", SERVE, set_plaintext,
+	"yes, no or anywhere",
+	"no TLS: on loopback, or =anywhere behind a proxy. Requests and\n"
+	"replies are sealed in any case"},
+    {"workers", "N", NULL, SERVE, set_workers, "a number from 1 to 64",
+	"serving threads (one for each processor)"},
+    {"registration", "open|closed", NULL, SERVE, set_registration,
+	"open or closed", "whether anyone may sign up (open)"},
+    {"migrate", "yes|no", "yes", INIT | SERVE, set_migrate, "yes or no",
+	"bring the database's schema up to date first"},
+    {"log-level", "LEVEL", NULL, INIT | SERVE | MIGRATE, set_log_level,
+	"debug, info, warning or error",
+	"debug, info, warning or error (info)"},
+    /* Read before the others, in find_config(). */
+    {"config", "FILE", NULL, INIT | SERVE | MIGRATE, NULL, "the path of a file",
+	"configuration file (" OPTIONS_CONFIG_DEFAULT ")"},
 };
 
 #undef INIT
@@ -331,8 +326,10 @@ read_arguments(enum options_command command, int argc, char **argv,
 		size = strcspn(word, "=");
 		at = spec_find(word, size);
 		if (at == SPEC_COUNT || (specs[at].commands & command) == 0)
-			return refuse(problem, "There is no option --%.*s "
-			    "here.", (int)size, word);
+			return refuse(problem,
+			    "There is no option --%.*s "
+			    "here.",
+			    (int)size, word);
 		if (word[size] == '=')
 			value = word + size + 1;
 		else if (specs[at].bare != NULL)
@@ -342,7 +339,7 @@ read_arguments(enum options_command command, int argc, char **argv,
 		else
 			return refuse(problem, "--%s needs a value: --%s %s.",
 			    specs[at].name, specs[at].name, specs[at].value);
-		origins[at] = (struct origin){ .value = value, .place = "" };
+		origins[at] = (struct origin){.value = value, .place = ""};
 	}
 	options->arguments = argv;
 	options->argument_count = kept;
@@ -350,8 +347,8 @@ read_arguments(enum options_command command, int argc, char **argv,
 }
 
 static const char *
-environment_find(char *const *environment, const char *prefix,
-    const char *option)
+environment_find(
+    char *const *environment, const char *prefix, const char *option)
 {
 	char name[NAME_SIZE_MAX_BYTES] = "";
 	size_t size = 0;
@@ -371,16 +368,16 @@ environment_find(char *const *environment, const char *prefix,
 static void
 read_environment(char *const *environment, struct origin *origins)
 {
-	static const char *const prefixes[] = { "PEYKD_", "PEYK_" };
+	static const char *const prefixes[] = {"PEYKD_", "PEYK_"};
 
 	for (size_t i = 0; i < SPEC_COUNT; i++) {
 		for (size_t p = 0; p < 2 && origins[i].value == NULL; p++) {
-			const char *value = environment_find(environment,
-			    prefixes[p], specs[i].name);
+			const char *value = environment_find(
+			    environment, prefixes[p], specs[i].name);
 
 			if (value != NULL)
-				origins[i] = (struct origin){ .value = value,
-					.place = prefixes[p] };
+				origins[i] = (struct origin){
+				    .value = value, .place = prefixes[p]};
 		}
 	}
 }
@@ -401,8 +398,8 @@ trim(char *text)
 
 /* text is the file's content and is cut into the values. */
 static enum status
-read_config(const char *path, char *text, struct origin *origins,
-    struct buf *problem)
+read_config(
+    const char *path, char *text, struct origin *origins, struct buf *problem)
 {
 	size_t number = 0;
 	char *line = NULL;
@@ -415,18 +412,22 @@ read_config(const char *path, char *text, struct origin *origins,
 		if (name[0] == '\0' || name[0] == '#')
 			continue;
 		if ((value = strchr(name, '=')) == NULL)
-			return refuse(problem, "%s, line %zu: expected "
-			    "\"name = value\".", path, number);
+			return refuse(problem,
+			    "%s, line %zu: expected "
+			    "\"name = value\".",
+			    path, number);
 		*value++ = '\0';
 		name = trim(name);
 		value = trim(value);
 		at = spec_find(name, strlen(name));
 		if (at >= SPEC_CONFIG)
-			return refuse(problem, "%s, line %zu: there is no "
-			    "setting \"%s\".", path, number, name);
+			return refuse(problem,
+			    "%s, line %zu: there is no "
+			    "setting \"%s\".",
+			    path, number, name);
 		if (origins[at].value == NULL)
-			origins[at] = (struct origin){ .value = value,
-				.place = path, .line = number };
+			origins[at] = (struct origin){
+			    .value = value, .place = path, .line = number};
 	}
 	return STATUS_OK;
 }
@@ -436,8 +437,8 @@ static enum status
 find_config(struct origin *origins, struct buf *config, struct buf *problem)
 {
 	bool is_asked = origins[SPEC_CONFIG].value != NULL;
-	const char *path = is_asked ? origins[SPEC_CONFIG].value
-	    : OPTIONS_CONFIG_DEFAULT;
+	const char *path =
+	    is_asked ? origins[SPEC_CONFIG].value : OPTIONS_CONFIG_DEFAULT;
 	const char *text = NULL;
 	enum status st = file_read(path, config);
 
@@ -446,17 +447,24 @@ find_config(struct origin *origins, struct buf *config, struct buf *problem)
 	if (st == STATUS_NOMEM)
 		return st;
 	if (st == STATUS_TOO_LARGE)
-		return refuse(problem, "%s is larger than %zu bytes; --config "
-		    "names another file.", path, OPTIONS_CONFIG_SIZE_MAX);
+		return refuse(problem,
+		    "%s is larger than %zu bytes; --config "
+		    "names another file.",
+		    path, OPTIONS_CONFIG_SIZE_MAX);
 	if (st != STATUS_OK)
-		return refuse(problem, "The configuration file %s cannot be "
-		    "read (%s); --config names another one.", path,
-		    st == STATUS_IO ? strerror(errno) :
-		    st == STATUS_NOT_FOUND ? "there is none" :
-		    "it is no file");
+		return refuse(problem,
+		    "The configuration file %s cannot be "
+		    "read (%s); --config names another one.",
+		    path,
+		    st == STATUS_IO          ? strerror(errno)
+		    : st == STATUS_NOT_FOUND ? "there is none"
+					     : "it is no file");
 	if ((st = buf_string(config, &text)) != STATUS_OK)
-		return st == STATUS_INVALID ? refuse(problem, "%s is no text "
-		    "file.", path) : st;
+		return st == STATUS_INVALID ? refuse(problem,
+						  "%s is no text "
+						  "file.",
+						  path)
+					    : st;
 	return read_config(path, (char *)config->data, origins, problem);
 }
 
@@ -467,17 +475,21 @@ refuse_value(const struct option_spec *spec, const struct origin *origin,
 	char where[NAME_SIZE_MAX_BYTES] = "";
 
 	if (origin->line > 0)
-		return refuse(problem, "%s, line %zu: %s must be %s, not "
-		    "\"%s\".", origin->place, origin->line, spec->name,
-		    spec->expected, origin->value);
+		return refuse(problem,
+		    "%s, line %zu: %s must be %s, not "
+		    "\"%s\".",
+		    origin->place, origin->line, spec->name, spec->expected,
+		    origin->value);
 	if (origin->place[0] == '\0')
 		return refuse(problem, "--%s must be %s, not \"%s\".",
 		    spec->name, spec->expected, origin->value);
 	(void)snprintf(where, sizeof(where), "%s%s", origin->place, spec->name);
 	for (char *at = where; *at != '\0'; at++)
 		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
-	return refuse(problem, "%s in the environment must be %s, not "
-	    "\"%s\".", where, spec->expected, origin->value);
+	return refuse(problem,
+	    "%s in the environment must be %s, not "
+	    "\"%s\".",
+	    where, spec->expected, origin->value);
 }
 
 static enum status
@@ -496,16 +508,16 @@ enum status
 options_parse(struct options *options, enum options_command command, int argc,
     char **argv, char *const *environment, struct buf *problem)
 {
-	struct origin origins[SPEC_COUNT] = { 0 };
+	struct origin origins[SPEC_COUNT] = {0};
 	struct options parsed;
-	struct buf config = { 0 };
+	struct buf config = {0};
 	enum status st;
 
 	options_init(&parsed);
 	buf_init(&config, OPTIONS_CONFIG_SIZE_MAX);
 	if ((st = set_defaults(&parsed)) != STATUS_OK ||
-	    (st = read_arguments(command, argc, argv, &parsed, origins,
-	    problem)) != STATUS_OK)
+	    (st = read_arguments(
+		 command, argc, argv, &parsed, origins, problem)) != STATUS_OK)
 		goto out;
 	read_environment(environment, origins);
 	if ((st = find_config(origins, &config, problem)) != STATUS_OK)
@@ -522,7 +534,7 @@ options_parse(struct options *options, enum options_command command, int argc,
 	}
 	if ((parsed.tls_certificate == NULL) != (parsed.tls_key == NULL)) {
 		st = refuse(problem, "--tls-certificate and --tls-key belong "
-		    "together: give both or neither.");
+				     "together: give both or neither.");
 		goto out;
 	}
 	options_clear(options);
@@ -559,7 +571,7 @@ options_print(FILE *out, enum options_command command)
 bool
 options_host_is_loopback(const char *host)
 {
-	struct in_addr address = { 0 };
+	struct in_addr address = {0};
 
 	if (inet_pton(AF_INET, host, &address) == 1)
 		return ntohl(address.s_addr) >> 24 == 127;

@@ -54,11 +54,11 @@ struct options {
 	char *tls_certificate; /* PEM files; NULL: those in data */
 	char *tls_key;
 	enum options_plaintext plaintext;
-	uint32_t workers;      /* 0: one for each processor */
+	uint32_t workers; /* 0: one for each processor */
 	bool migrate;
 	bool is_registration_open;
 	enum log_level log_level;
-	int argument_count;    /* what is no option; borrowed from argv */
+	int argument_count; /* what is no option; borrowed from argv */
 	char **arguments;
 };
 

@@ -41,8 +41,7 @@ dispatch(struct caller *caller)
 
 	/* The handler may be done with the caller before it returns. */
 	memset(&caller->request, 0, sizeof(caller->request));
-	st = wire_unpack(
-	    method->request, request.body, WIRE_BODY_MAX, &probe);
+	st = wire_unpack(method->request, request.body, WIRE_BODY_MAX, &probe);
 	wire_free(probe);
 	if (st == STATUS_INVALID || st == STATUS_TOO_LARGE) {
 		refuse_body(caller);
@@ -57,8 +56,8 @@ dispatch(struct caller *caller)
 	    &caller->sealed, request.body);
 	/* It parsed above, so it is for want of memory that it does not now. */
 	if (st == STATUS_NOT_FOUND)
-		caller_fail(caller->call, RPC_CODE_UNIMPLEMENTED, 0,
-		    "not implemented");
+		caller_fail(
+		    caller->call, RPC_CODE_UNIMPLEMENTED, 0, "not implemented");
 	else if (st != STATUS_OK)
 		caller_not_now(caller, STATUS_NOMEM);
 out:
@@ -77,7 +76,7 @@ welcome(struct caller *caller, const struct account_cache_entry *found)
 		caller->shared = entry.shared;
 		caller->has_shared = true;
 	} else if (caller_set_reply_key(caller, &entry.encryption_key) ==
-	    STATUS_OK) {
+		   STATUS_OK) {
 		entry.has_shared = true;
 		entry.shared = caller->shared;
 		account_cache_put(caller->context->cache, &caller->sender_key,
@@ -130,7 +129,7 @@ identified(struct caller *caller)
 {
 	struct store_account *account = &caller->own.account;
 	struct account_cache_entry entry = {
-		.account_id = account->account_id,
+	    .account_id = account->account_id,
 	};
 
 	if (account->operation.status != STATUS_OK) {
@@ -166,11 +165,11 @@ static void
 identify(struct caller *caller)
 {
 	struct store_account *account = &caller->own.account;
-	struct account_cache_entry entry = { 0 };
+	struct account_cache_entry entry = {0};
 
 	if (!is_for_strangers(caller) &&
 	    account_cache_find(caller->context->cache, &caller->sender_key,
-	    &caller->sealing_key_id, &entry)) {
+		&caller->sealing_key_id, &entry)) {
 		welcome(caller, &entry);
 		secret_wipe(&entry, sizeof(entry));
 		return;
@@ -187,18 +186,18 @@ open_envelope(const struct peer *peer, struct rpc_server_call *call,
     const struct rpc_sealed_method *method,
     const Peyk__V1__SealedRequest *envelope)
 {
-	struct encryption_key_pair sealing_key = { 0 };
-	struct channel_key_id key_id = { 0 };
+	struct encryption_key_pair sealing_key = {0};
+	struct channel_key_id key_id = {0};
 	struct caller *caller = NULL;
 	enum status st;
 
 	if (channel_request_key_id(envelope, &key_id) != STATUS_OK) {
-		caller_fail(call, RPC_CODE_INVALID_ARGUMENT, 0,
-		    "malformed request");
+		caller_fail(
+		    call, RPC_CODE_INVALID_ARGUMENT, 0, "malformed request");
 		return NULL;
 	}
 	if (keyring_find(peer->context->keyring, &key_id, clock_wall_ms(),
-	    &sealing_key) != STATUS_OK) {
+		&sealing_key) != STATUS_OK) {
 		caller_fail(call, RPC_CODE_FAILED_PRECONDITION, 0,
 		    "sealing key changed");
 		return NULL;
@@ -221,8 +220,8 @@ open_envelope(const struct peer *peer, struct rpc_server_call *call,
 		return caller;
 	}
 	if (st == STATUS_INVALID || st == STATUS_TOO_LARGE)
-		caller_fail(call, RPC_CODE_INVALID_ARGUMENT, 0,
-		    "malformed request");
+		caller_fail(
+		    call, RPC_CODE_INVALID_ARGUMENT, 0, "malformed request");
 	else if (st == STATUS_FORGED)
 		caller_deny(call);
 	else
@@ -246,8 +245,8 @@ peer_open(struct rpc_sealed_server *sealed, struct rpc_server_call *call,
 		caller_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
 		    CALLER_RETRY_BUSY_MS, "try again");
 	else if (st != STATUS_OK)
-		caller_fail(call, RPC_CODE_INVALID_ARGUMENT, 0,
-		    "malformed request");
+		caller_fail(
+		    call, RPC_CODE_INVALID_ARGUMENT, 0, "malformed request");
 	else
 		caller = open_envelope(peer, call, method, envelope);
 	/* Before a wait: it may be large, and is no longer needed. */
@@ -263,9 +262,9 @@ peer_init(struct peer *peer, const struct caller_context *context,
     const struct messenger_sealed_handlers *handlers, void *service)
 {
 	*peer = (struct peer){
-		.sealed = { .open = peer_open },
-		.context = context,
-		.handlers = handlers,
-		.service = service,
+	    .sealed = {.open = peer_open},
+	    .context = context,
+	    .handlers = handlers,
+	    .service = service,
 	};
 }

@@ -40,10 +40,10 @@ append_line(struct buf *text, const char *label, struct bytes value)
 enum status
 server_identity_create(const char *path)
 {
-	struct signing_key_pair key = { 0 };
-	struct signing_seed seed = { 0 };
-	struct server_wrap_key wrap_key = { 0 };
-	struct buf text = { 0 };
+	struct signing_key_pair key = {0};
+	struct signing_seed seed = {0};
+	struct server_wrap_key wrap_key = {0};
+	struct buf text = {0};
 	enum status st;
 
 	buf_init_secret(&text, FILE_SIZE_MAX);
@@ -53,11 +53,11 @@ server_identity_create(const char *path)
 	random_bytes(wrap_key.bytes, sizeof(wrap_key.bytes));
 	if ((st = buf_append_string(&text, HEADER)) != STATUS_OK ||
 	    (st = append_line(&text, LINE_SEED, BYTES_OF(seed.bytes))) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = append_line(&text, LINE_WRAP, BYTES_OF(wrap_key.bytes))) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = append_line(&text, LINE_PUBLIC,
-	    BYTES_OF(key.public_key.bytes))) != STATUS_OK)
+		 BYTES_OF(key.public_key.bytes))) != STATUS_OK)
 		goto out;
 	st = file_create_atomic(path, buf_bytes(&text), 0600);
 out:
@@ -72,8 +72,9 @@ out:
 static enum status
 take_line(struct bytes *rest, const char *label, uint8_t *out, size_t size)
 {
-	size_t label_size = strlen(label), line_size = label_size + 2 * size + 1;
-	struct buf value = { 0 };
+	size_t label_size = strlen(label),
+	       line_size = label_size + 2 * size + 1;
+	struct buf value = {0};
 	enum status st = STATUS_INVALID;
 
 	buf_init_secret(&value, size);
@@ -100,8 +101,8 @@ static enum status
 parse(struct bytes text, struct server_identity *out)
 {
 	struct bytes header = BYTES_LITERAL(HEADER);
-	struct signing_public_key public_key = { 0 };
-	struct signing_seed seed = { 0 };
+	struct signing_public_key public_key = {0};
+	struct signing_seed seed = {0};
 	enum status st = STATUS_INVALID;
 
 	if (text.size < header.size ||
@@ -109,15 +110,15 @@ parse(struct bytes text, struct server_identity *out)
 		goto out;
 	text = bytes_make(text.data + header.size, text.size - header.size);
 	if ((st = take_line(&text, LINE_SEED, seed.bytes,
-	    sizeof(seed.bytes))) != STATUS_OK ||
+		 sizeof(seed.bytes))) != STATUS_OK ||
 	    (st = take_line(&text, LINE_WRAP, out->wrap_key.bytes,
-	    sizeof(out->wrap_key.bytes))) != STATUS_OK ||
+		 sizeof(out->wrap_key.bytes))) != STATUS_OK ||
 	    (st = take_line(&text, LINE_PUBLIC, public_key.bytes,
-	    sizeof(public_key.bytes))) != STATUS_OK ||
+		 sizeof(public_key.bytes))) != STATUS_OK ||
 	    (st = signing_key_pair_from_seed(&seed, &out->key)) != STATUS_OK)
 		goto out;
-	if (text.size != 0 || !signing_public_key_equal(&public_key,
-	    &out->key.public_key))
+	if (text.size != 0 ||
+	    !signing_public_key_equal(&public_key, &out->key.public_key))
 		st = STATUS_INVALID;
 out:
 	secret_wipe(&seed, sizeof(seed));
@@ -132,26 +133,32 @@ explain(enum status st, const char *path, struct buf *problem)
 	buf_reset(problem);
 	switch (st) {
 	case STATUS_NOT_FOUND:
-		appended = buf_append_format(problem, "There is no server "
+		appended = buf_append_format(problem,
+		    "There is no server "
 		    "identity at %s. Run `peykd init` with the same --data, "
-		    "or name the right folder with --data.", path);
+		    "or name the right folder with --data.",
+		    path);
 		break;
 	case STATUS_DENIED:
-		appended = buf_append_format(problem, "%s must belong to the "
+		appended = buf_append_format(problem,
+		    "%s must belong to the "
 		    "user that runs peykd and be readable by nobody else "
-		    "(chmod 600).", path);
+		    "(chmod 600).",
+		    path);
 		break;
 	case STATUS_INVALID:
 	case STATUS_TOO_LARGE:
-		appended = buf_append_format(problem, "%s is damaged: it is "
+		appended = buf_append_format(problem,
+		    "%s is damaged: it is "
 		    "no whole server identity. Restore it from a backup; a "
 		    "new one would make this another server to its users.",
 		    path);
 		break;
 	case STATUS_IO:
-		appended = buf_append_format(problem, "%s cannot be read: "
-		    "%s. --data names the folder that it is in.", path,
-		    strerror(errno));
+		appended = buf_append_format(problem,
+		    "%s cannot be read: "
+		    "%s. --data names the folder that it is in.",
+		    path, strerror(errno));
 		break;
 	case STATUS_OK:
 	case STATUS_NOMEM:
@@ -163,9 +170,13 @@ explain(enum status st, const char *path, struct buf *problem)
 	case STATUS_TIMEOUT:
 	case STATUS_CANCELLED:
 	case STATUS_INTERNAL:
-		appended = buf_append_format(problem, "%s cannot be loaded: "
-		    "%s.", path, st == STATUS_NOMEM ? "there is not enough "
-		    "memory" : "a library failed");
+		appended = buf_append_format(problem,
+		    "%s cannot be loaded: "
+		    "%s.",
+		    path,
+		    st == STATUS_NOMEM ? "there is not enough "
+					 "memory"
+				       : "a library failed");
 		break;
 	}
 	(void)appended; /* a sentence that does not fit changes nothing */
@@ -177,7 +188,7 @@ server_identity_load(
     const char *path, struct server_identity **out, struct buf *problem)
 {
 	struct server_identity *identity = NULL;
-	struct buf text = { 0 };
+	struct buf text = {0};
 	enum status st;
 
 	buf_init_secret(&text, FILE_SIZE_MAX);

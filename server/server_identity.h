@@ -41,8 +41,8 @@ MUST_CHECK enum status server_identity_create(const char *path);
  * read the file; STATUS_INVALID: it is damaged; STATUS_IO; STATUS_NOMEM,
  * STATUS_INTERNAL.
  */
-MUST_CHECK enum status server_identity_load(const char *path,
-    struct server_identity **out, struct buf *problem);
+MUST_CHECK enum status server_identity_load(
+    const char *path, struct server_identity **out, struct buf *problem);
 
 /* NULL is a no-op. */
 void server_identity_free(struct server_identity *identity);

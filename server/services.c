@@ -47,12 +47,12 @@ poll_messages(void *argument, struct rpc_sealed_caller *caller,
 }
 
 const struct messenger_handlers services_plain = {
-	.get_server_info = get_server_info,
+    .get_server_info = get_server_info,
 };
 
 const struct messenger_sealed_handlers services_sealed = {
-	.sign_up = sign_up,
-	.get_public_key = get_public_key,
-	.send = send_messages,
-	.poll = poll_messages,
+    .sign_up = sign_up,
+    .get_public_key = get_public_key,
+    .send = send_messages,
+    .poll = poll_messages,
 };

@@ -39,17 +39,17 @@ complain(enum status st, struct buf *problem, const char *format, ...)
 }
 
 static enum status
-make_pem(const struct options *options, struct buf *certificate,
-    struct buf *key)
+make_pem(
+    const struct options *options, struct buf *certificate, struct buf *key)
 {
 	char host[256] = "";
-	const char *names[6] = { "localhost", "127.0.0.1", "::1" };
+	const char *names[6] = {"localhost", "127.0.0.1", "::1"};
 	struct certificate_request request = {
-		.common_name = "peyk",
-		.names = names,
-		.name_count = 3,
-		.not_before_s = clock_wall_ms() / 1000 - BACKDATED_S,
-		.days = TLS_FILES_DAYS,
+	    .common_name = "peyk",
+	    .names = names,
+	    .name_count = 3,
+	    .not_before_s = clock_wall_ms() / 1000 - BACKDATED_S,
+	    .days = TLS_FILES_DAYS,
 	};
 
 	if (gethostname(host, sizeof(host) - 1) == 0 && host[0] != '\0')
@@ -83,7 +83,8 @@ make_files(const struct options *options, const char *certificate_path,
 	buf_init_secret(&key, PEM_SIZE_MAX);
 	st = make_pem(options, &certificate, &key);
 	if (st != STATUS_OK) {
-		st = complain(st, problem, "A TLS certificate cannot be made "
+		st = complain(st, problem,
+		    "A TLS certificate cannot be made "
 		    "for these names. Check --listen and --advertise, or give "
 		    "one with --tls-certificate and --tls-key.");
 		goto out;
@@ -95,10 +96,12 @@ make_files(const struct options *options, const char *certificate_path,
 		    certificate_path, buf_bytes(&certificate), 0644);
 	crash_point("init.tls_certificate");
 	if (st != STATUS_OK)
-		st = complain(st, problem, "The TLS certificate cannot be "
+		st = complain(st, problem,
+		    "The TLS certificate cannot be "
 		    "written to %s: %s. --data names the folder.",
-		    options->data, st == STATUS_IO ? strerror(errno)
-		    : "the folder is not usable");
+		    options->data,
+		    st == STATUS_IO ? strerror(errno)
+				    : "the folder is not usable");
 out:
 	buf_clear(&certificate);
 	buf_wipe(&key);
@@ -122,9 +125,11 @@ tls_files_make(
 		goto out;
 	}
 	if (exists(certificate) && !exists(key)) {
-		st = complain(STATUS_NOT_FOUND, problem, "%s has lost its "
+		st = complain(STATUS_NOT_FOUND, problem,
+		    "%s has lost its "
 		    "key, %s. Restore the key, or delete the certificate and "
-		    "run `peykd init` again.", certificate, key);
+		    "run `peykd init` again.",
+		    certificate, key);
 		goto out;
 	}
 	if (exists(certificate))
@@ -147,16 +152,19 @@ read_pem(const char *path, const char *what, const char *option,
 		st = buf_string(out, text);
 	if (st == STATUS_OK || st == STATUS_NOMEM)
 		return st;
-	return complain(st, problem, "The TLS %s %s cannot be read: %s. Run "
-	    "`peykd init`, or name another with %s.", what, path,
-	    st == STATUS_IO ? strerror(errno)
-	    : st == STATUS_NOT_FOUND ? "there is none" : "it is no PEM file",
+	return complain(st, problem,
+	    "The TLS %s %s cannot be read: %s. Run "
+	    "`peykd init`, or name another with %s.",
+	    what, path,
+	    st == STATUS_IO          ? strerror(errno)
+	    : st == STATUS_NOT_FOUND ? "there is none"
+				     : "it is no PEM file",
 	    option);
 }
 
 enum status
-tls_files_load(const struct options *options, struct tls_files *out,
-    struct buf *problem)
+tls_files_load(
+    const struct options *options, struct tls_files *out, struct buf *problem)
 {
 	char *certificate = NULL, *key = NULL;
 	enum status st = STATUS_NOMEM;
@@ -173,16 +181,18 @@ tls_files_load(const struct options *options, struct tls_files *out,
 	if (certificate == NULL || key == NULL)
 		goto out;
 	if ((st = read_pem(certificate, "certificate", "--tls-certificate",
-	    &out->certificate, &out->certificate_text, problem)) !=
-	    STATUS_OK ||
+		 &out->certificate, &out->certificate_text, problem)) !=
+		STATUS_OK ||
 	    (st = read_pem(key, "key", "--tls-key", &out->key, &out->key_text,
-	    problem)) != STATUS_OK)
+		 problem)) != STATUS_OK)
 		goto out;
 	st = certificate_fingerprint(
 	    buf_bytes(&out->certificate), &out->fingerprint);
 	if (st != STATUS_OK)
-		st = complain(st, problem, "%s holds no certificate in PEM. "
-		    "--tls-certificate names another.", certificate);
+		st = complain(st, problem,
+		    "%s holds no certificate in PEM. "
+		    "--tls-certificate names another.",
+		    certificate);
 out:
 	if (st != STATUS_OK)
 		tls_files_clear(out);

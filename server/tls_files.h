@@ -25,8 +25,8 @@
  * the options name another. *is_made tells. On failure problem holds a
  * sentence that says what to do.
  */
-MUST_CHECK enum status tls_files_make(const struct options *options,
-    bool *is_made, struct buf *problem);
+MUST_CHECK enum status tls_files_make(
+    const struct options *options, bool *is_made, struct buf *problem);
 
 /* What the listener needs. End with tls_files_clear(). */
 struct tls_files {
@@ -37,8 +37,8 @@ struct tls_files {
 };
 
 /* STATUS_INVALID or what reading gave, with problem as above. */
-MUST_CHECK enum status tls_files_load(const struct options *options,
-    struct tls_files *out, struct buf *problem);
+MUST_CHECK enum status tls_files_load(
+    const struct options *options, struct tls_files *out, struct buf *problem);
 
 /* No-op on a zeroed one. */
 void tls_files_clear(struct tls_files *files);

@@ -144,7 +144,7 @@ waiters_look(struct waiters *waiters, struct waiter *waiter)
 
 	lock(waiters);
 	assert(waiter->state == WAITER_STATE_LOOKING ||
-	    waiter->state == WAITER_STATE_AWAKE);
+	       waiter->state == WAITER_STATE_AWAKE);
 	reason = waiter->reason;
 	if (reason <= WAITER_REASON_MAIL)
 		waiter->reason = WAITER_REASON_NONE;
@@ -188,8 +188,7 @@ waiters_wake_all(struct waiters *waiters)
 }
 
 void
-waiters_replace(
-    struct waiters *waiters, int64_t account_id, uint64_t sequence)
+waiters_replace(struct waiters *waiters, int64_t account_id, uint64_t sequence)
 {
 	struct waiter *waiter = NULL;
 

@@ -88,8 +88,7 @@ bool waiters_sleep(struct waiters *waiters, struct waiter *waiter);
  * but the first. WAITER_REASON_MAIL: look into the inbox now; with the others
  * it is over, and the waiter stays what it is until it is removed.
  */
-enum waiter_reason waiters_look(
-    struct waiters *waiters, struct waiter *waiter);
+enum waiter_reason waiters_look(struct waiters *waiters, struct waiter *waiter);
 
 /* Mail for these accounts may have arrived. */
 void waiters_wake(

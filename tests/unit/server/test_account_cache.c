@@ -27,7 +27,7 @@ teardown(void **state)
 static struct signing_public_key
 key_of(unsigned number)
 {
-	struct signing_public_key key = { 0 };
+	struct signing_public_key key = {0};
 
 	key.bytes[31] = (uint8_t)number;
 	key.bytes[30] = (uint8_t)(number >> 8);
@@ -37,7 +37,7 @@ key_of(unsigned number)
 static struct channel_key_id
 id_of(unsigned number)
 {
-	struct channel_key_id id = { 0 };
+	struct channel_key_id id = {0};
 
 	id.bytes[7] = (uint8_t)number;
 	return id;
@@ -47,8 +47,8 @@ static void
 put(unsigned number, unsigned sealing_key, uint8_t secret)
 {
 	struct account_cache_entry entry = {
-		.account_id = number,
-		.has_shared = secret != 0,
+	    .account_id = number,
+	    .has_shared = secret != 0,
 	};
 	struct signing_public_key key = key_of(number);
 	struct channel_key_id id = id_of(sealing_key);
@@ -188,18 +188,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_account_cache_remembers, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_account_cache_keeps_two_secrets, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_account_cache_drops_the_unused, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_account_cache_forgets, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_account_cache_change_of_key, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_account_cache_retired_sealing_keys, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_account_cache_remembers, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_account_cache_keeps_two_secrets, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_account_cache_drops_the_unused, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_account_cache_forgets, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_account_cache_change_of_key, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_account_cache_retired_sealing_keys, setup, teardown),
 	};
 
 	if (process_harden() != STATUS_OK)

@@ -10,8 +10,8 @@
 
 /* The least that libsodium takes: the tests wait for queues, not for it. */
 static const struct password_cost cheap = {
-	.passes = 1,
-	.memory_size = 8192,
+    .passes = 1,
+    .memory_size = 8192,
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -63,7 +63,7 @@ test_hasher_hashes(void **state)
 {
 	static const uint8_t zeros[HASHER_PROOF_SIZE];
 	struct hasher *hasher = NULL;
-	struct hasher_job job = { .done = count_done };
+	struct hasher_job job = {.done = count_done};
 	uint8_t proof[HASHER_PROOF_SIZE];
 
 	(void)state;
@@ -75,8 +75,7 @@ test_hasher_hashes(void **state)
 	assert_int_equal(job.status, STATUS_OK);
 	assert_memory_equal(job.proof, zeros, sizeof(zeros));
 	assert_non_null(strstr(job.hash, "$argon2id$v=19$m=19456,t=2,p=1$"));
-	assert_int_equal(
-	    password_verify(job.hash, BYTES_OF(proof)), STATUS_OK);
+	assert_int_equal(password_verify(job.hash, BYTES_OF(proof)), STATUS_OK);
 	hasher_stop(hasher);
 	hasher_free(hasher);
 }
@@ -117,7 +116,7 @@ stop(void *argument)
 static void
 test_hasher_stop_cancels_what_waits(void **state)
 {
-	struct hasher_job jobs[4] = { 0 };
+	struct hasher_job jobs[4] = {0};
 	struct hasher *hasher = NULL;
 	pthread_t thread;
 
@@ -145,10 +144,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_hasher_hashes, setup),
-		cmocka_unit_test_setup(test_hasher_queue_is_bounded, setup),
-		cmocka_unit_test_setup(
-		    test_hasher_stop_cancels_what_waits, setup),
+	    cmocka_unit_test_setup(test_hasher_hashes, setup),
+	    cmocka_unit_test_setup(test_hasher_queue_is_bounded, setup),
+	    cmocka_unit_test_setup(test_hasher_stop_cancels_what_waits, setup),
 	};
 
 	if (process_harden() != STATUS_OK)

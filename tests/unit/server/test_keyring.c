@@ -28,7 +28,7 @@ teardown(void **state)
 static struct keyring_key
 make(uint8_t number, uint64_t not_before_ms)
 {
-	struct keyring_key key = { 0 };
+	struct keyring_key key = {0};
 
 	memset(key.public_key.id.bytes, number, 8);
 	memset(key.public_key.key.bytes, number, 32);
@@ -41,9 +41,9 @@ make(uint8_t number, uint64_t not_before_ms)
 static enum status
 find(const struct keyring_key *key, uint64_t now_ms)
 {
-	struct encryption_key_pair pair = { 0 };
-	enum status st = keyring_find(
-	    keyring, &key->public_key.id, now_ms, &pair);
+	struct encryption_key_pair pair = {0};
+	enum status st =
+	    keyring_find(keyring, &key->public_key.id, now_ms, &pair);
 
 	if (st == STATUS_OK)
 		assert_memory_equal(
@@ -86,8 +86,8 @@ static void
 test_keyring_newest_first(void **state)
 {
 	struct channel_sealing_key published[WIRE_SEALING_KEYS_MAX];
-	struct keyring_key keys[] = { make(1, NOW - 10 * DAY_MS),
-		make(2, NOW + DAY_MS), make(3, NOW), make(4, NOW - DAY_MS) };
+	struct keyring_key keys[] = {make(1, NOW - 10 * DAY_MS),
+	    make(2, NOW + DAY_MS), make(3, NOW), make(4, NOW - DAY_MS)};
 
 	(void)state;
 	keyring_replace(keyring, keys, 4);
@@ -113,8 +113,8 @@ test_keyring_is_bounded(void **state)
 	assert_int_equal(find(&keys[0], NOW), STATUS_OK);
 	assert_int_equal(find(&keys[KEYRING_KEYS_MAX - 1], NOW), STATUS_OK);
 	assert_int_equal(find(&keys[KEYRING_KEYS_MAX], NOW), STATUS_NOT_FOUND);
-	assert_int_equal(keyring_published(keyring, NOW, published),
-	    WIRE_SEALING_KEYS_MAX);
+	assert_int_equal(
+	    keyring_published(keyring, NOW, published), WIRE_SEALING_KEYS_MAX);
 	assert_int_equal(published[0].id.bytes[0], 0);
 }
 
@@ -122,14 +122,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_keyring_is_empty_at_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_keyring_life_of_a_key, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_keyring_newest_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_keyring_is_bounded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_keyring_is_empty_at_first, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_keyring_life_of_a_key, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_keyring_newest_first, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_keyring_is_bounded, setup, teardown),
 	};
 
 	if (process_harden() != STATUS_OK)

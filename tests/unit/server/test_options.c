@@ -34,7 +34,7 @@ teardown(void **state)
 static enum status
 parse(enum options_command command, char **words, char *const *environment)
 {
-	static char *const nothing[] = { "PEYK_SERVER=elsewhere", NULL };
+	static char *const nothing[] = {"PEYK_SERVER=elsewhere", NULL};
 	static char *kept[WORDS_MAX];
 	int count = 0;
 
@@ -44,8 +44,8 @@ parse(enum options_command command, char **words, char *const *environment)
 	    environment == NULL ? nothing : environment, &problem);
 }
 
-#define WORDS(...) ((char *[]){ __VA_ARGS__, NULL })
-#define NO_WORDS ((char *[]){ NULL })
+#define WORDS(...) ((char *[]){__VA_ARGS__, NULL})
+#define NO_WORDS ((char *[]){NULL})
 
 static void
 assert_problem(const char *part)
@@ -80,10 +80,13 @@ static void
 test_options_every_form(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(OPTIONS_COMMAND_SERVE,
-	    WORDS("--data", "/d", "one", "--database=host=/run dbname=x",
-	    "--listen", "[::1]:0", "--plaintext", "--workers=3", "--migrate",
-	    "--registration", "closed", "--", "--two"), NULL), STATUS_OK);
+	assert_int_equal(
+	    parse(OPTIONS_COMMAND_SERVE,
+		WORDS("--data", "/d", "one", "--database=host=/run dbname=x",
+		    "--listen", "[::1]:0", "--plaintext", "--workers=3",
+		    "--migrate", "--registration", "closed", "--", "--two"),
+		NULL),
+	    STATUS_OK);
 	assert_string_equal(options.data, "/d");
 	assert_string_equal(options.database, "host=/run dbname=x");
 	assert_string_equal(options.listen_host, "::1");
@@ -105,23 +108,23 @@ test_options_listen(void **state)
 		const char *host;
 		int port; /* -1: refused */
 	} cases[] = {
-		{ "127.0.0.1:1", "127.0.0.1", 1 },
-		{ "example.org", "example.org", 8022 },
-		{ "example.org:65535", "example.org", 65535 },
-		{ "[::]:8022", "::", 8022 },
-		{ "[fe80::1%eth0]", "fe80::1%eth0", 8022 },
-		{ "", NULL, -1 },
-		{ ":8022", NULL, -1 },
-		{ "host:", NULL, -1 },
-		{ "host:x", NULL, -1 },
-		{ "host:-1", NULL, -1 },
-		{ "host: 1", NULL, -1 },
-		{ "host:65536", NULL, -1 },
-		{ "host:99999999999999999999", NULL, -1 },
-		{ "::1", NULL, -1 },
-		{ "[::1", NULL, -1 },
-		{ "[::1]8022", NULL, -1 },
-		{ "[]:8022", NULL, -1 },
+	    {"127.0.0.1:1", "127.0.0.1", 1},
+	    {"example.org", "example.org", 8022},
+	    {"example.org:65535", "example.org", 65535},
+	    {"[::]:8022", "::", 8022},
+	    {"[fe80::1%eth0]", "fe80::1%eth0", 8022},
+	    {"", NULL, -1},
+	    {":8022", NULL, -1},
+	    {"host:", NULL, -1},
+	    {"host:x", NULL, -1},
+	    {"host:-1", NULL, -1},
+	    {"host: 1", NULL, -1},
+	    {"host:65536", NULL, -1},
+	    {"host:99999999999999999999", NULL, -1},
+	    {"::1", NULL, -1},
+	    {"[::1", NULL, -1},
+	    {"[::1]8022", NULL, -1},
+	    {"[]:8022", NULL, -1},
 	};
 
 	(void)state;
@@ -147,26 +150,27 @@ test_options_refuses(void **state)
 		char *words[4];
 		const char *problem;
 	} cases[] = {
-		{ { "--nonsense" }, "no option --nonsense" },
-		{ { "--data" }, "--data needs a value" },
-		{ { "-x" }, "no option -x" },
-		{ { "--data=" }, "--data must be a folder's path" },
-		{ { "--workers", "0" }, "number from 1 to 64" },
-		{ { "--workers", "65" }, "number from 1 to 64" },
-		{ { "--workers", "many" }, "number from 1 to 64" },
-		{ { "--plaintext=maybe" }, "yes, no or anywhere" },
-		{ { "--registration", "ajar" }, "open or closed" },
-		{ { "--log-level", "loud" }, "debug, info" },
-		{ { "--tls-key", "k.pem" }, "belong together" },
-		{ { "--advertise", "a b" }, "host name" },
-		{ { "--config", "/nonexistent/x" }, "/nonexistent/x" },
-		{ { "--config", "/" }, "cannot be read" },
+	    {{"--nonsense"}, "no option --nonsense"},
+	    {{"--data"}, "--data needs a value"},
+	    {{"-x"}, "no option -x"},
+	    {{"--data="}, "--data must be a folder's path"},
+	    {{"--workers", "0"}, "number from 1 to 64"},
+	    {{"--workers", "65"}, "number from 1 to 64"},
+	    {{"--workers", "many"}, "number from 1 to 64"},
+	    {{"--plaintext=maybe"}, "yes, no or anywhere"},
+	    {{"--registration", "ajar"}, "open or closed"},
+	    {{"--log-level", "loud"}, "debug, info"},
+	    {{"--tls-key", "k.pem"}, "belong together"},
+	    {{"--advertise", "a b"}, "host name"},
+	    {{"--config", "/nonexistent/x"}, "/nonexistent/x"},
+	    {{"--config", "/"}, "cannot be read"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_equal(parse(OPTIONS_COMMAND_SERVE,
-		    (char **)cases[i].words, NULL), STATUS_INVALID);
+		assert_int_equal(
+		    parse(OPTIONS_COMMAND_SERVE, (char **)cases[i].words, NULL),
+		    STATUS_INVALID);
 		assert_problem(cases[i].problem);
 		assert_null(options.data); /* nothing is half filled */
 	}
@@ -175,13 +179,15 @@ test_options_refuses(void **state)
 static void
 test_options_of_another_command(void **state)
 {
-	char *const environment[] = { "PEYKD_LISTEN=nowhere:x", NULL };
+	char *const environment[] = {"PEYKD_LISTEN=nowhere:x", NULL};
 
 	(void)state;
-	assert_int_equal(parse(OPTIONS_COMMAND_MIGRATE,
-	    WORDS("--workers", "2"), NULL), STATUS_INVALID);
+	assert_int_equal(
+	    parse(OPTIONS_COMMAND_MIGRATE, WORDS("--workers", "2"), NULL),
+	    STATUS_INVALID);
 	assert_problem("no option --workers here");
-	/* One environment serves all commands: what is not for it is skipped. */
+	/* One environment serves all commands: what is not for it is skipped.
+	 */
 	assert_int_equal(
 	    parse(OPTIONS_COMMAND_MIGRATE, WORDS("up"), environment),
 	    STATUS_OK);
@@ -191,27 +197,30 @@ static void
 test_options_precedence(void **state)
 {
 	char config[] = "/tmp/peyk-test-options-XXXXXX";
-	char *const environment[] = { "PEYK_DATA=/peyk", "PEYKD_DATA=/peykd",
-		"PEYK_DATABASE=environment", "PEYKD_TLS_KEY=/k",
-		"PEYKD_TLS_CERTIFICATE=/c", NULL };
+	char *const environment[] = {"PEYK_DATA=/peyk", "PEYKD_DATA=/peykd",
+	    "PEYK_DATABASE=environment", "PEYKD_TLS_KEY=/k",
+	    "PEYKD_TLS_CERTIFICATE=/c", NULL};
 	int fd = mkstemp(config);
-	const char *text = "# a comment\n\n  data = /file \n"
+	const char *text =
+	    "# a comment\n\n  data = /file \n"
 	    "database=dbname=file\r\nlisten = 10.0.0.1:1\nworkers = 9";
 
 	(void)state;
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	assert_int_equal(parse(OPTIONS_COMMAND_SERVE,
-	    WORDS("--config", config, "--listen", "h:2"), environment),
+	assert_int_equal(
+	    parse(OPTIONS_COMMAND_SERVE,
+		WORDS("--config", config, "--listen", "h:2"), environment),
 	    STATUS_OK);
 	assert_string_equal(options.listen, "h:2");
 	assert_string_equal(options.data, "/peykd");
 	assert_string_equal(options.database, "environment");
 	assert_string_equal(options.tls_key, "/k");
 	assert_int_equal(options.workers, 9);
-	assert_int_equal(parse(OPTIONS_COMMAND_SERVE,
-	    WORDS("--config", config), NULL), STATUS_OK);
+	assert_int_equal(
+	    parse(OPTIONS_COMMAND_SERVE, WORDS("--config", config), NULL),
+	    STATUS_OK);
 	assert_string_equal(options.data, "/file");
 	assert_string_equal(options.database, "dbname=file");
 	unlink(config);
@@ -223,11 +232,11 @@ test_options_config_refuses(void **state)
 	static const struct {
 		const char *text, *problem;
 	} cases[] = {
-		{ "data\n", "line 1: expected \"name = value\"" },
-		{ "\n#\ncolour = red\n", "line 3: there is no setting" },
-		{ "config = x\n", "line 1: there is no setting" },
-		{ "workers = 1\nworkers=x", NULL },
-		{ "listen = x:y\n", "line 1: listen must be HOST:PORT" },
+	    {"data\n", "line 1: expected \"name = value\""},
+	    {"\n#\ncolour = red\n", "line 3: there is no setting"},
+	    {"config = x\n", "line 1: there is no setting"},
+	    {"workers = 1\nworkers=x", NULL},
+	    {"listen = x:y\n", "line 1: listen must be HOST:PORT"},
 	};
 
 	(void)state;
@@ -237,11 +246,12 @@ test_options_config_refuses(void **state)
 		enum status st;
 
 		assert_true(fd >= 0);
-		assert_int_equal(write(fd, cases[i].text,
-		    strlen(cases[i].text)), strlen(cases[i].text));
+		assert_int_equal(
+		    write(fd, cases[i].text, strlen(cases[i].text)),
+		    strlen(cases[i].text));
 		close(fd);
-		st = parse(OPTIONS_COMMAND_SERVE, WORDS("--config", config),
-		    NULL);
+		st = parse(
+		    OPTIONS_COMMAND_SERVE, WORDS("--config", config), NULL);
 		unlink(config);
 		if (cases[i].problem == NULL) {
 			assert_int_equal(st, STATUS_OK); /* the first counts */
@@ -256,11 +266,10 @@ test_options_config_refuses(void **state)
 static void
 test_options_environment_is_named(void **state)
 {
-	char *const environment[] = { "PEYKD_LOG_LEVEL=loud", NULL };
+	char *const environment[] = {"PEYKD_LOG_LEVEL=loud", NULL};
 
 	(void)state;
-	assert_int_equal(
-	    parse(OPTIONS_COMMAND_SERVE, NO_WORDS, environment),
+	assert_int_equal(parse(OPTIONS_COMMAND_SERVE, NO_WORDS, environment),
 	    STATUS_INVALID);
 	assert_problem("PEYKD_LOG_LEVEL in the environment must be debug");
 }
@@ -285,24 +294,24 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_options_defaults, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_every_form, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_listen, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_refuses, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_of_another_command, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_precedence, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_config_refuses, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_environment_is_named, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_options_hosts, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_defaults, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_every_form, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_listen, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_refuses, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_of_another_command, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_precedence, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_config_refuses, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_environment_is_named, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_options_hosts, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

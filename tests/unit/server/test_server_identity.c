@@ -55,8 +55,8 @@ test_server_identity_is_made_once(void **state)
 	struct stat info;
 
 	(void)state;
-	assert_int_equal(server_identity_load(path, &first, &problem),
-	    STATUS_NOT_FOUND);
+	assert_int_equal(
+	    server_identity_load(path, &first, &problem), STATUS_NOT_FOUND);
 	assert_problem("peykd init");
 	assert_int_equal(server_identity_create(path), STATUS_OK);
 	assert_int_equal(stat(path, &info), 0);
@@ -67,8 +67,8 @@ test_server_identity_is_made_once(void **state)
 	assert_int_equal(
 	    server_identity_load(path, &second, &problem), STATUS_OK);
 	assert_memory_equal(&first->key, &second->key, sizeof(first->key));
-	assert_memory_equal(&first->wrap_key, &second->wrap_key,
-	    sizeof(first->wrap_key));
+	assert_memory_equal(
+	    &first->wrap_key, &second->wrap_key, sizeof(first->wrap_key));
 	server_identity_free(first);
 	server_identity_free(second);
 }
@@ -81,8 +81,8 @@ test_server_identity_open_to_others(void **state)
 	(void)state;
 	assert_int_equal(server_identity_create(path), STATUS_OK);
 	assert_int_equal(chmod(path, 0640), 0);
-	assert_int_equal(server_identity_load(path, &identity, &problem),
-	    STATUS_DENIED);
+	assert_int_equal(
+	    server_identity_load(path, &identity, &problem), STATUS_DENIED);
 	assert_problem("chmod 600");
 }
 
@@ -105,24 +105,27 @@ test_server_identity_damaged(void **state)
 			i += 9 + 64;
 		byte = good.data[i];
 		good.data[i] = byte == '0' ? '1' : '0';
-		assert_int_equal(file_write_atomic(
-		    path, buf_bytes(&good), 0600), STATUS_OK);
-		assert_int_equal(server_identity_load(path, &identity,
-		    &problem), STATUS_INVALID);
+		assert_int_equal(
+		    file_write_atomic(path, buf_bytes(&good), 0600), STATUS_OK);
+		assert_int_equal(
+		    server_identity_load(path, &identity, &problem),
+		    STATUS_INVALID);
 		good.data[i] = byte;
 	}
 	for (size_t size = 0; size < good.size; size += 7) {
-		assert_int_equal(file_write_atomic(path,
-		    bytes_make(good.data, size), 0600), STATUS_OK);
-		assert_int_equal(server_identity_load(path, &identity,
-		    &problem), STATUS_INVALID);
+		assert_int_equal(
+		    file_write_atomic(path, bytes_make(good.data, size), 0600),
+		    STATUS_OK);
+		assert_int_equal(
+		    server_identity_load(path, &identity, &problem),
+		    STATUS_INVALID);
 	}
 	assert_problem("damaged");
 	assert_int_equal(buf_append_string(&good, "\n"), STATUS_OK);
 	assert_int_equal(
 	    file_write_atomic(path, buf_bytes(&good), 0600), STATUS_OK);
-	assert_int_equal(server_identity_load(path, &identity, &problem),
-	    STATUS_INVALID);
+	assert_int_equal(
+	    server_identity_load(path, &identity, &problem), STATUS_INVALID);
 	buf_clear(&good);
 }
 
@@ -130,12 +133,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_server_identity_is_made_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_server_identity_open_to_others, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_server_identity_damaged, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_server_identity_is_made_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_server_identity_open_to_others, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_server_identity_damaged, setup, teardown),
 	};
 	int failed;
 

@@ -25,7 +25,7 @@ setup(void **state)
 		return -1;
 	snprintf(certificate, sizeof(certificate), "%s/server.crt", folder);
 	snprintf(key, sizeof(key), "%s/server.key", folder);
-	options = (struct options){ .data = folder, .listen_host = "0.0.0.0" };
+	options = (struct options){.data = folder, .listen_host = "0.0.0.0"};
 	buf_init(&problem, 4096);
 	return 0;
 }
@@ -54,10 +54,9 @@ assert_problem(const char *part)
 static void
 load_fingerprint(struct sha256_digest *out)
 {
-	struct tls_files files = { 0 };
+	struct tls_files files = {0};
 
-	assert_int_equal(
-	    tls_files_load(&options, &files, &problem), STATUS_OK);
+	assert_int_equal(tls_files_load(&options, &files, &problem), STATUS_OK);
 	assert_non_null(strstr(files.certificate_text, "CERTIFICATE"));
 	assert_non_null(strstr(files.key_text, "PRIVATE KEY"));
 	*out = files.fingerprint;
@@ -108,7 +107,7 @@ test_tls_files_half_made(void **state)
 static void
 test_tls_files_that_are_not_there(void **state)
 {
-	struct tls_files files = { 0 };
+	struct tls_files files = {0};
 	bool is_made = true;
 
 	(void)state;
@@ -121,9 +120,10 @@ test_tls_files_that_are_not_there(void **state)
 	    tls_files_make(&options, &is_made, &problem), STATUS_OK);
 	assert_false(is_made);
 	assert_int_equal(file_write_atomic(certificate,
-	    BYTES_LITERAL("no certificate"), 0644), STATUS_OK);
-	assert_int_equal(file_write_atomic(key,
-	    BYTES_LITERAL("no key"), 0600), STATUS_OK);
+			     BYTES_LITERAL("no certificate"), 0644),
+	    STATUS_OK);
+	assert_int_equal(
+	    file_write_atomic(key, BYTES_LITERAL("no key"), 0600), STATUS_OK);
 	assert_int_equal(
 	    tls_files_load(&options, &files, &problem), STATUS_INVALID);
 	assert_problem("--tls-certificate");
@@ -133,12 +133,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_tls_files_are_made_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_tls_files_half_made, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_tls_files_that_are_not_there, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_tls_files_are_made_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_tls_files_half_made, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_tls_files_that_are_not_there, setup, teardown),
 	};
 	int failed;
 

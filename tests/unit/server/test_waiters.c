@@ -39,15 +39,16 @@ teardown(void **state)
 static void
 add(struct sleeper *sleeper, int64_t account_id, uint64_t sequence)
 {
-	*sleeper = (struct sleeper){ .waiter = { .account_id = account_id,
-	    .sequence = sequence, .wake = count_wake } };
+	*sleeper = (struct sleeper){.waiter = {.account_id = account_id,
+					.sequence = sequence,
+					.wake = count_wake}};
 	assert_int_equal(waiters_add(waiters, &sleeper->waiter), STATUS_OK);
 }
 
 static void
 test_waiters_wake_once_for_each_sleep(void **state)
 {
-	const int64_t ids[] = { 7, 7, 8 };
+	const int64_t ids[] = {7, 7, 8};
 	struct sleeper sleeper;
 
 	(void)state;
@@ -171,15 +172,14 @@ static void
 test_waiters_are_bounded(void **state)
 {
 	struct sleeper *sleepers = calloc(WAITERS_MAX, sizeof(*sleepers));
-	struct sleeper one_more = { .waiter = { .account_id = 1,
-	    .wake = count_wake } };
+	struct sleeper one_more = {
+	    .waiter = {.account_id = 1, .wake = count_wake}};
 
 	(void)state;
 	assert_non_null(sleepers);
 	for (size_t i = 0; i < WAITERS_MAX; i++)
 		add(&sleepers[i], (int64_t)(i % 1000), i);
-	assert_int_equal(
-	    waiters_add(waiters, &one_more.waiter), STATUS_BUSY);
+	assert_int_equal(waiters_add(waiters, &one_more.waiter), STATUS_BUSY);
 	assert_false(waiters_remove(waiters, &one_more.waiter));
 	for (size_t i = 0; i < WAITERS_MAX; i++)
 		waiters_remove(waiters, &sleepers[i].waiter);
@@ -234,20 +234,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_wake_once_for_each_sleep, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_mail_while_looking, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_only_the_account_is_woken, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_a_newer_poll_replaces, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_stop, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_are_bounded, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    test_waiters_no_wake_is_lost, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_waiters_wake_once_for_each_sleep, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_waiters_mail_while_looking, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_waiters_only_the_account_is_woken, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_waiters_a_newer_poll_replaces, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_waiters_stop, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_waiters_are_bounded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_waiters_no_wake_is_lost, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
