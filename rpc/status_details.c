@@ -109,13 +109,15 @@ duration_ms(const Google__Protobuf__Duration *duration)
 {
 	const int64_t max_seconds = INT64_MAX / 1000 - 1;
 	int64_t seconds = duration->seconds;
-	int64_t nanos = duration->nanos;
+	int64_t milliseconds = duration->nanos / 1000000;
 
-	if (seconds < 0 || nanos < 0)
+	if (seconds < 0 || duration->nanos < 0)
 		return 0;
 	if (seconds > max_seconds)
 		seconds = max_seconds;
-	return (uint64_t)(seconds * 1000 + nanos / 1000000);
+	if (milliseconds > 999)
+		milliseconds = 999;
+	return (uint64_t)(seconds * 1000 + milliseconds);
 }
 
 enum status

@@ -103,6 +103,15 @@ test_status_details_tell_when_to_retry(void **state)
 	    &details));
 	assert_ok(rpc_status_details_find_retry(buf_bytes(&details), &delay));
 	assert_int_equal(delay, 0);
+	/* The most seconds and the most that its nanoseconds can hold. */
+	buf_reset(&details);
+	assert_ok(rpc_status_details_any(RPC_CODE_UNAVAILABLE, NULL,
+	    "google.rpc.RetryInfo",
+	    BYTES_LITERAL("\x0a\x10\x08\xff\xff\xff\xff\xff\xff\xff\xff\x7f"
+			  "\x10\xff\xff\xff\xff\x07"),
+	    &details));
+	assert_ok(rpc_status_details_find_retry(buf_bytes(&details), &delay));
+	assert_true(delay > INT64_MAX / 2 && delay <= INT64_MAX);
 	buf_reset(&details);
 	assert_ok(rpc_status_details_any(RPC_CODE_UNAVAILABLE, NULL,
 	    "google.rpc.RetryInfo", BYTES_LITERAL("\xff"), &details));
