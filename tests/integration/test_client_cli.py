@@ -8,10 +8,12 @@ import json
 import os
 import pathlib
 import pty
+import signal
 import socket
 import stat
 import sys
 import threading
+import time
 import unicodedata
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
@@ -224,7 +226,6 @@ class Commands(harness.PeykTest):
 
     def test_poll_follow(self):
         """--follow shows what arrives until it is ended."""
-        import signal
         device = self.device("follow#1", "follow#2")
         following = device.start("--json", "poll", "--as", "follow#2",
                                  "--follow", stdin=None)
@@ -846,6 +847,25 @@ class Unreachable(harness.PeykTest):
         device.send("back#1", "back#2", "two")
         following.wait_for("two")
         following.kill()
+
+    def test_server_away_for_a_while(self):
+        """Who waits says once that the server is away, and goes on."""
+        device = self.device("away#1", "away#2")
+        following = device.start("poll", "--as", "away#2", "--follow",
+                                 stdin=None)
+        device.send("away#1", "away#2", "one")
+        following.wait_for("one")
+        self.server.kill()
+        harness.poll_until(lambda: "does not answer" in following.err,
+                           "to be told that the server is away")
+        time.sleep(8)  # its attempts are rare by now
+        self.server.start()
+        device.send("away#1", "away#2", "two")
+        following.wait_for("two", deadline=12)
+        self.assertEqual(following.err.count("does not answer"), 1)
+        self.assertEqual(following.err.count("answers again"), 1)
+        following.signal(signal.SIGTERM)
+        following.end().expect(DONE)
 
     def test_host_that_does_not_exist(self):
         device = Device(self.server, address="no-such-host.invalid:8022")
