@@ -11,6 +11,7 @@
 
 #include "rpc/server_core.h"
 #include "rpc/stub.h"
+#include "rpc/wire_field.h"
 
 /*
  *  REQUESTED --arrived--> OPEN --answer--> FINISHING --sent--> DONE
@@ -885,9 +886,12 @@ rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
 {
 	size_t left = UNPACK_MEMORY_BASE + UNPACK_MEMORY_FACTOR * packed.size;
 	ProtobufCAllocator allocator = { unpack_alloc, unpack_free, &left };
-	ProtobufCMessage *unpacked = protobuf_c_message_unpack(
-	    descriptor, &allocator, packed.size, packed.data);
+	ProtobufCMessage *unpacked;
 
+	if (!rpc_wire_is_shallow(descriptor, packed))
+		return STATUS_INVALID;
+	unpacked = protobuf_c_message_unpack(
+	    descriptor, &allocator, packed.size, packed.data);
 	if (unpacked == NULL)
 		return STATUS_INVALID;
 	*message = unpacked;

@@ -11,7 +11,8 @@
 struct rpc_server_call;
 
 /* Takes at most 8 times the size of the input and 64 KiB. STATUS_INVALID: it
-   does not parse, or memory ran out (protobuf-c does not tell which). */
+   does not parse, nests deeper than RPC_WIRE_DEPTH_MAX (rpc/wire_field.h), or
+   memory ran out (protobuf-c does not tell which). */
 MUST_CHECK enum status rpc_stub_unpack(
     const ProtobufCMessageDescriptor *descriptor, struct bytes packed,
     ProtobufCMessage **message);
