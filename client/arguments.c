@@ -559,6 +559,9 @@ arguments_parse(int argc, char **argv, const struct command *const *commands,
 	    .limit = ARGUMENTS_HISTORY_LIMIT_DEFAULT};
 	st = read_options(argc, argv, &reading);
 	out->is_json = reading.settings[KEY_JSON].value != NULL;
+	/* An error before it in the line is told as an object, too. */
+	for (int i = 1; st != STATUS_OK && i < argc; i++)
+		out->is_json = out->is_json || strcmp(argv[i], "--json") == 0;
 	out->wants_help = reading.settings[KEY_HELP].value != NULL;
 	out->wants_version = reading.settings[KEY_VERSION].value != NULL;
 	if (st != STATUS_OK)

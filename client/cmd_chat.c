@@ -444,6 +444,8 @@ run_on_terminal(struct chat *chat, const struct contact *contact)
 	if (st != STATUS_OK)
 		return application_fail_plain(
 		    chat->application, st, "use the terminal");
+	/* Ctrl-C may mean a line only; here nothing waits for the server. */
+	session_set_interrupt(chat->application->session, NULL);
 	interrupt_watch_terminal();
 	check_printed(chat, print_greeting(chat, contact));
 	if (!chat->is_stopped)

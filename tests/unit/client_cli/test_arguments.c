@@ -198,6 +198,9 @@ test_arguments_usage_errors(void **state)
 	assert_problem("poll --password-fd 3 --password-file x", "exclude");
 	assert_problem("poll --server _", "--server");
 	assert_problem("poll --plaintext=abroad", "abroad");
+	assert_false(arguments.is_json);
+	assert_problem("poll --nonsense --json", "--nonsense");
+	assert_true(arguments.is_json);
 }
 
 /* 60 letters of two bytes, behind one byte or none: one way they are cut. */
