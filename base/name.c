@@ -20,9 +20,12 @@
 /* Hex digits that stand for the rest of a name that is long in a path. */
 #define NAME_PATH_HASH_SIZE 16
 
-/* A valid name, decoded. */
+/* UAX #15: no canonical decomposition of a code point has more. */
+#define DECOMPOSITION_MAX 4
+
+/* A name, decoded. */
 struct name_points {
-	int32_t points[NAME_CODE_POINTS_MAX];
+	int32_t points[DECOMPOSITION_MAX * NAME_CODE_POINTS_MAX];
 	size_t count;
 };
 
@@ -100,8 +103,7 @@ check_point(const struct name_points *name, size_t at)
 	utf8proc_category_t category = utf8proc_category(c);
 
 	if (c == ZWNJ || c == ZWJ)
-		return is_joiner_allowed(name, at) ?
-		    NAME_PROBLEM_NONE : NAME_PROBLEM_JOINER;
+		return NAME_PROBLEM_NONE; /* check_joiners() */
 	if (is_space(c))
 		return NAME_PROBLEM_WHITE_SPACE;
 	if (category == UTF8PROC_CATEGORY_CC)
@@ -120,6 +122,34 @@ check_point(const struct name_points *name, size_t at)
 	return NAME_PROBLEM_NONE;
 }
 
+/*
+ * In NFC, so that every spelling of a name is as good as the others: NFC puts
+ * marks in order, and what stands before a joiner may become another.
+ */
+static enum name_problem
+check_joiners(struct bytes name)
+{
+	const utf8proc_option_t options =
+	    UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+	const utf8proc_ssize_t most =
+	    DECOMPOSITION_MAX * NAME_CODE_POINTS_MAX;
+	struct name_points composed;
+	utf8proc_ssize_t count = utf8proc_decompose(name.data,
+	    (utf8proc_ssize_t)name.size, composed.points, most, options);
+
+	if (count >= 0 && count <= most)
+		count = utf8proc_normalize_utf32(composed.points, count,
+		    options);
+	if (count < 0 || count > most)
+		return NAME_PROBLEM_UNKNOWN; /* another Unicode, then */
+	composed.count = (size_t)count;
+	for (size_t i = 0; i < composed.count; i++)
+		if ((composed.points[i] == ZWNJ || composed.points[i] == ZWJ) &&
+		    !is_joiner_allowed(&composed, i))
+			return NAME_PROBLEM_JOINER;
+	return NAME_PROBLEM_NONE;
+}
+
 enum name_problem
 name_check(struct bytes name)
 {
@@ -129,7 +159,7 @@ name_check(struct bytes name)
 	for (size_t i = 0; problem == NAME_PROBLEM_NONE && i < decoded.count;
 	    i++)
 		problem = check_point(&decoded, i);
-	return problem;
+	return problem == NAME_PROBLEM_NONE ? check_joiners(name) : problem;
 }
 
 const char *

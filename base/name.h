@@ -40,7 +40,8 @@ enum name_problem {
 	NAME_PROBLEM_WHITE_SPACE,
 	NAME_PROBLEM_CONTROL,
 	NAME_PROBLEM_INVISIBLE,
-	NAME_PROBLEM_JOINER,       /* ZWNJ, ZWJ where RFC 5892 forbids it */
+	NAME_PROBLEM_JOINER,       /* ZWNJ, ZWJ where RFC 5892 forbids it:
+	                              judged in NFC */
 	NAME_PROBLEM_UNKNOWN,      /* unassigned or private code point */
 };
 

@@ -102,6 +102,9 @@ test_name_joiners(void **state)
 	assert_valid("क्‌ष");
 	assert_valid("क्‍ष");
 	assert_valid("क्‍");
+	/* In NFC the virama stands last, or first: that decides. */
+	assert_valid("क्\xe0\xa4\xbc‍ष");
+	assert_problem(BYTES_LITERAL("क\xcc\xae्‍ष"), NAME_PROBLEM_JOINER);
 	/* Nothing would join: reh does not join to the left. */
 	assert_problem(BYTES_LITERAL("ر‌خ"), NAME_PROBLEM_JOINER);
 	/* Hamza (U+0621) joins on no side. */
