@@ -75,10 +75,28 @@ errors)
 		import \"google/protobuf/descriptor.proto\";
 		extend google.protobuf.MethodOptions { string flat = 50000; }
 		$service }"
-	if "$plugin" <<<"no request at all" >/dev/null 2>&1; then
-		echo "a malformed request was accepted" >&2
-		exit 1
-	fi
+	malformed() {
+		local code=0
+		"$plugin" >/dev/null 2>"$temporary/said" || code=$?
+		if [ $code != 1 ] || ! grep -q malformed "$temporary/said"; then
+			echo "$1: exit $code, not refused as malformed" >&2
+			exit 1
+		fi
+	}
+	malformed "no request" <<<"no request at all"
+	# proto_file { message_type { nested_type { nested_type { ...
+	/usr/bin/python3 - >"$temporary/deep" <<-'END'
+		import sys
+		heads, size = [], 0
+		for tag in [b"\x1a"] * 100000 + [b"\x22", b"\x7a"]:
+		    head, rest = tag, size
+		    while rest >= 128:
+		        head, rest = head + bytes([rest & 127 | 128]), rest >> 7
+		    heads.append(head + bytes([rest]))
+		    size += len(heads[-1])
+		sys.stdout.buffer.write(b"".join(reversed(heads)))
+	END
+	malformed "100,000 nested messages" <"$temporary/deep"
 	;;
 *)
 	echo "check.sh: golden, gen or errors?" >&2

@@ -262,7 +262,7 @@ static void
 read_sealed_option(struct generator *generator, struct method *method)
 {
 	const struct schema_sealed_option *sealed = &generator->options->sealed;
-	struct wire_text content;
+	struct bytes content;
 	char *request, *response;
 
 	if (sealed->number == 0 || method->descriptor->options == NULL ||

@@ -21,7 +21,7 @@ text_or_empty(const char *text)
 static char *
 c_package(const Google__Protobuf__FileDescriptorProto *file)
 {
-	struct wire_text options;
+	struct bytes options;
 	char *package = NULL;
 
 	if (file->options != NULL &&

@@ -7,27 +7,23 @@
  */
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include <protobuf-c/protobuf-c.h>
 
-struct wire_text {
-	const uint8_t *data;
-	size_t size;
-};
+#include "base/bytes.h"
 
 /*
  * The content of the last unknown field of that number, which must be a
  * message, string or bytes; borrowed. False when there is none.
  */
 bool unknown_field_find(const ProtobufCMessage *message, uint32_t number,
-    struct wire_text *content);
+    struct bytes *content);
 
 /*
  * The last string field of that number in a serialized message, allocated.
  * NULL when there is none, or the message is malformed.
  */
-char *unknown_field_string(struct wire_text message, uint32_t number);
+char *unknown_field_string(struct bytes message, uint32_t number);
 
 #endif
