@@ -179,7 +179,7 @@ class ExactlyOnce(harness.PeykTest):
                     + PEYK_SENDERS * PEYK_MESSAGES) // len(receivers)
         got = {account.name: [] for account in readers}
         printed = {name: {} for name in receivers[2:]}
-        jobs = [(self.kill_server,)]
+        jobs = []
         for i, account in enumerate(writers):
             jobs.append((self.python_send, i, account, receivers))
         for i in range(PEYK_SENDERS):
@@ -201,6 +201,8 @@ class ExactlyOnce(harness.PeykTest):
         threads = [threading.Thread(target=guard, args=job) for job in jobs]
         for thread in threads:
             thread.start()
+        # In this thread: a server dies with the thread that started it.
+        guard(self.kill_server)
         for thread in threads:
             thread.join(DEADLINE)
         if self.errors:
