@@ -196,8 +196,8 @@ unknown_letter(int argc, char **argv, struct reading *reading)
 	bool is_ascii = optopt > 0 && optopt < 0x80;
 
 	/* While bytes of the word are left, optind stays at it. */
-	return unknown_option(reading,
-	    is_ascii || optind >= argc ? option : argv[optind]);
+	return unknown_option(
+	    reading, is_ascii || optind >= argc ? option : argv[optind]);
 }
 
 static int

@@ -17,20 +17,19 @@ run(struct application *application)
 	return EXIT_CODE_DONE;
 }
 
-static const struct command send = { .name = "send",
-	.operands = "RECIPIENT [TEXT]",
-	.operands_min = 1,
-	.operands_max = 2,
-	.run = run };
-static const struct command poll = { .name = "poll",
-	.operands = "",
-	.options = COMMAND_OPTION_WAIT | COMMAND_OPTION_FOLLOW,
-	.run = run };
-static const struct command help = { .name = "help",
-	.operands = "[COMMAND]",
-	.operands_max = 1 };
+static const struct command send = {.name = "send",
+    .operands = "RECIPIENT [TEXT]",
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run};
+static const struct command poll = {.name = "poll",
+    .operands = "",
+    .options = COMMAND_OPTION_WAIT | COMMAND_OPTION_FOLLOW,
+    .run = run};
+static const struct command help = {
+    .name = "help", .operands = "[COMMAND]", .operands_max = 1};
 
-static const struct command *const commands[] = { &send, &poll, &help };
+static const struct command *const commands[] = {&send, &poll, &help};
 
 static struct arguments arguments;
 static struct arguments_problem problem;
@@ -49,8 +48,8 @@ parse(const char *line)
 	argv[0] = (char *)"peyk";
 	while ((word = strsep(&next, " ")) != NULL)
 		if (*word != '\0')
-			argv[argc++] = strcmp(word, "_") == 0 ? (char *)""
-							      : word;
+			argv[argc++] =
+			    strcmp(word, "_") == 0 ? (char *)"" : word;
 	argv[argc] = NULL;
 	return arguments_parse(argc, argv, commands,
 	    sizeof(commands) / sizeof(commands[0]), &arguments, &problem);
@@ -91,11 +90,11 @@ write_config(const char *text)
 	char path[256];
 	FILE *file;
 
-	(void)snprintf(path, sizeof(path), "%s/peyk",
-	    getenv("XDG_CONFIG_HOME"));
+	(void)snprintf(
+	    path, sizeof(path), "%s/peyk", getenv("XDG_CONFIG_HOME"));
 	(void)mkdir(path, 0700);
-	(void)snprintf(path, sizeof(path), "%s/peyk/config",
-	    getenv("XDG_CONFIG_HOME"));
+	(void)snprintf(
+	    path, sizeof(path), "%s/peyk/config", getenv("XDG_CONFIG_HOME"));
 	if (text == NULL) {
 		(void)unlink(path);
 		return;
@@ -114,8 +113,8 @@ teardown(void **state)
 	(void)state;
 	arguments_clear(&arguments);
 	write_config(NULL);
-	(void)snprintf(path, sizeof(path), "%s/peyk",
-	    getenv("XDG_CONFIG_HOME"));
+	(void)snprintf(
+	    path, sizeof(path), "%s/peyk", getenv("XDG_CONFIG_HOME"));
 	(void)rmdir(path);
 	(void)rmdir(getenv("XDG_CONFIG_HOME"));
 	return 0;
@@ -125,9 +124,9 @@ static void
 test_arguments_in_any_place(void **state)
 {
 	static const char *const lines[] = {
-		"send --as client#2 client#3 hello --json --server h:1",
-		"--json --server=h:1 --as=client#2 send client#3 hello",
-		"send client#3 --json hello --as client#2 --server h:1",
+	    "send --as client#2 client#3 hello --json --server h:1",
+	    "--json --server=h:1 --as=client#2 send client#3 hello",
+	    "send client#3 --json hello --as client#2 --server h:1",
 	};
 
 	(void)state;
@@ -140,8 +139,8 @@ test_arguments_in_any_place(void **state)
 		assert_int_equal(arguments.operand_count, 2);
 		assert_string_equal(arguments.operands[0], "client#3");
 		assert_string_equal(arguments.operands[1], "hello");
-		assert_int_equal(arguments.timeout_ms,
-		    ARGUMENTS_TIMEOUT_MS_DEFAULT);
+		assert_int_equal(
+		    arguments.timeout_ms, ARGUMENTS_TIMEOUT_MS_DEFAULT);
 		assert_int_equal(arguments.password_fd, -1);
 	}
 	assert_ok(parse("send a -- --json"));
@@ -204,17 +203,21 @@ test_arguments_usage_errors(void **state)
 }
 
 /* 60 letters of two bytes, behind one byte or none: one way they are cut. */
-#define LONG_PERSIAN \
+#define LONG_PERSIAN                                                           \
 	"سسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسسس"
 
 static void
 test_arguments_problems_are_text(void **state)
 {
 	static const char *const lines[] = {
-		LONG_PERSIAN, "x" LONG_PERSIAN,
-		"send a b " LONG_PERSIAN, "send a b x" LONG_PERSIAN,
-		"poll --" LONG_PERSIAN, "poll --x" LONG_PERSIAN,
-		"poll --wait " LONG_PERSIAN, "poll --wait x" LONG_PERSIAN,
+	    LONG_PERSIAN,
+	    "x" LONG_PERSIAN,
+	    "send a b " LONG_PERSIAN,
+	    "send a b x" LONG_PERSIAN,
+	    "poll --" LONG_PERSIAN,
+	    "poll --x" LONG_PERSIAN,
+	    "poll --wait " LONG_PERSIAN,
+	    "poll --wait x" LONG_PERSIAN,
 	};
 
 	(void)state;
@@ -313,14 +316,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arguments_in_any_place),
-		cmocka_unit_test(test_arguments_numbers),
-		cmocka_unit_test(test_arguments_usage_errors),
-		cmocka_unit_test(test_arguments_problems_are_text),
-		cmocka_unit_test(test_arguments_help_needs_nothing_else),
-		cmocka_unit_test(test_arguments_precedence),
-		cmocka_unit_test(test_arguments_bad_settings_say_where),
-		cmocka_unit_test(test_arguments_plaintext),
+	    cmocka_unit_test(test_arguments_in_any_place),
+	    cmocka_unit_test(test_arguments_numbers),
+	    cmocka_unit_test(test_arguments_usage_errors),
+	    cmocka_unit_test(test_arguments_problems_are_text),
+	    cmocka_unit_test(test_arguments_help_needs_nothing_else),
+	    cmocka_unit_test(test_arguments_precedence),
+	    cmocka_unit_test(test_arguments_bad_settings_say_where),
+	    cmocka_unit_test(test_arguments_plaintext),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

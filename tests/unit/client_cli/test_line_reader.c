@@ -81,7 +81,8 @@ test_line_reader_ends(void **state)
 	feed_end();
 	assert_line("five\r\rx", 5);
 	assert_none();
-	assert_int_equal(reader.bytes, strlen("one\ntwo\r\n\nfour\r\nfive\r\rx\r"));
+	assert_int_equal(
+	    reader.bytes, strlen("one\ntwo\r\n\nfour\r\nfive\r\rx\r"));
 	end();
 }
 
@@ -153,10 +154,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_line_reader_ends),
-		cmocka_unit_test(test_line_reader_empty_input),
-		cmocka_unit_test(test_line_reader_limit),
-		cmocka_unit_test(test_line_reader_long_lines_in_pieces),
+	    cmocka_unit_test(test_line_reader_ends),
+	    cmocka_unit_test(test_line_reader_empty_input),
+	    cmocka_unit_test(test_line_reader_limit),
+	    cmocka_unit_test(test_line_reader_long_lines_in_pieces),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

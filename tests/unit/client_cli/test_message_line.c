@@ -13,43 +13,43 @@ static struct message
 incoming(const char *text)
 {
 	return (struct message){
-		.direction = MESSAGE_DIRECTION_INCOMING,
-		.id = { 0x6b, 0x1f },
-		.peer = (char *)(uintptr_t) "client#2",
-		.peer_canonical = (char *)(uintptr_t) "client#2",
-		.text = (char *)(uintptr_t)text,
-		.text_size = strlen(text),
-		.sent_at_ms = SENT_MS,
-		.stored_at_ms = STORED_MS,
-		.author = MESSAGE_AUTHOR_PINNED,
+	    .direction = MESSAGE_DIRECTION_INCOMING,
+	    .id = {0x6b, 0x1f},
+	    .peer = (char *)(uintptr_t) "client#2",
+	    .peer_canonical = (char *)(uintptr_t) "client#2",
+	    .text = (char *)(uintptr_t)text,
+	    .text_size = strlen(text),
+	    .sent_at_ms = SENT_MS,
+	    .stored_at_ms = STORED_MS,
+	    .author = MESSAGE_AUTHOR_PINNED,
 	};
 }
 
 static void
-assert_arrival(const struct message *message, bool is_compared,
-    uint64_t now_ms, const char *expected)
-{
-	const char *text = NULL;
-	struct buf line;
-
-	buf_init(&line, MESSAGE_LINE_SIZE_MAX);
-	assert_ok(message_line_append_arrival(&line, message, is_compared,
-	    now_ms));
-	assert_ok(buf_string(&line, &text));
-	assert_string_equal(text, expected);
-	buf_clear(&line);
-}
-
-static void
-assert_history(const struct message *message, size_t columns,
+assert_arrival(const struct message *message, bool is_compared, uint64_t now_ms,
     const char *expected)
 {
 	const char *text = NULL;
 	struct buf line;
 
 	buf_init(&line, MESSAGE_LINE_SIZE_MAX);
-	assert_ok(message_line_append_history(&line, "client#3", message,
-	    columns));
+	assert_ok(
+	    message_line_append_arrival(&line, message, is_compared, now_ms));
+	assert_ok(buf_string(&line, &text));
+	assert_string_equal(text, expected);
+	buf_clear(&line);
+}
+
+static void
+assert_history(
+    const struct message *message, size_t columns, const char *expected)
+{
+	const char *text = NULL;
+	struct buf line;
+
+	buf_init(&line, MESSAGE_LINE_SIZE_MAX);
+	assert_ok(
+	    message_line_append_history(&line, "client#3", message, columns));
 	assert_ok(buf_string(&line, &text));
 	assert_string_equal(text, expected);
 	buf_clear(&line);
@@ -142,8 +142,8 @@ test_message_line_history(void **state)
 	struct message message = incoming("salam mashti");
 
 	(void)state;
-	assert_history(&message, 10,
-	    "2026-03-04 05:06  client#2    salam mashti");
+	assert_history(
+	    &message, 10, "2026-03-04 05:06  client#2    salam mashti");
 	assert_history(&message, 0,
 	    "2026-03-04 05:06  client#2 to client#3: salam mashti");
 	message.direction = MESSAGE_DIRECTION_OUTGOING;
@@ -157,8 +157,8 @@ test_message_line_history(void **state)
 }
 
 static void
-assert_json(const struct message *message, bool is_compared,
-    const char *expected)
+assert_json(
+    const struct message *message, bool is_compared, const char *expected)
 {
 	json_t *object = message_line_json("client#3", message, is_compared);
 	char *text;
@@ -178,7 +178,8 @@ test_message_line_json(void **state)
 
 	(void)state;
 	assert_json(&message, false,
-	    "{\"event\":\"message\",\"id\":\"6b1f0000000000000000000000000000\","
+	    "{\"event\":\"message\",\"id\":"
+	    "\"6b1f0000000000000000000000000000\","
 	    "\"direction\":\"in\",\"from\":\"client#2\",\"to\":\"client#3\","
 	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
 	    "\"stored_at\":\"2026-03-04T05:06:07.102Z\",\"text\":\"سلام\","
@@ -189,7 +190,8 @@ test_message_line_json(void **state)
 	message.missing_before = 2;
 	message.stored_at_ms = 0;
 	assert_json(&message, false,
-	    "{\"event\":\"message\",\"id\":\"6b1f0000000000000000000000000000\","
+	    "{\"event\":\"message\",\"id\":"
+	    "\"6b1f0000000000000000000000000000\","
 	    "\"direction\":\"in\",\"from\":\"client#2\",\"to\":\"client#3\","
 	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
 	    "\"stored_at\":null,\"text\":\"سلام\","
@@ -198,7 +200,8 @@ test_message_line_json(void **state)
 	message.direction = MESSAGE_DIRECTION_OUTGOING;
 	message.outcome = MESSAGE_OUTCOME_STORED;
 	assert_json(&message, false,
-	    "{\"event\":\"message\",\"id\":\"6b1f0000000000000000000000000000\","
+	    "{\"event\":\"message\",\"id\":"
+	    "\"6b1f0000000000000000000000000000\","
 	    "\"direction\":\"out\",\"from\":\"client#3\",\"to\":\"client#2\","
 	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
 	    "\"stored_at\":null,\"text\":\"سلام\",\"outcome\":\"stored\"}");
@@ -217,12 +220,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_message_line_R29_in_its_words),
-		cmocka_unit_test(test_message_line_warns_before_it),
-		cmocka_unit_test(test_message_line_tells_the_order),
-		cmocka_unit_test(test_message_line_cannot_be_forged_by_a_text),
-		cmocka_unit_test(test_message_line_history),
-		cmocka_unit_test(test_message_line_json),
+	    cmocka_unit_test(test_message_line_R29_in_its_words),
+	    cmocka_unit_test(test_message_line_warns_before_it),
+	    cmocka_unit_test(test_message_line_tells_the_order),
+	    cmocka_unit_test(test_message_line_cannot_be_forged_by_a_text),
+	    cmocka_unit_test(test_message_line_history),
+	    cmocka_unit_test(test_message_line_json),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

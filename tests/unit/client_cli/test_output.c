@@ -60,28 +60,31 @@ test_output_json_is_one_harmless_line(void **state)
 	(void)state;
 	output_init(&output, true);
 	begin_capture();
-	assert_ok(output_json_take(&output,
-	    json_pack("{s:o}", "text",
-		output_json_text(bytes_from_string(text)))));
+	assert_ok(output_json_take(
+	    &output, json_pack("{s:o}", "text",
+			 output_json_text(bytes_from_string(text)))));
 	end_capture(line, sizeof(line));
 	assert_string_equal(line,
 	    "{\"text\":\"«سلام»\\n\\u001B[2J\\u007F\\u009B"
-	    "\\u202E\\u2028\\u2066\\uFFF9 \\\"q\\\" \\\\ 😀 می‌روم\"}\n");
+	    "\\u202E\\u2028\\u2066\\uFFF9 \\\"q\\\" \\\\ 😀 "
+	    "می‌روم\"}\n");
 	object = json_loads(line, 0, NULL);
 	assert_non_null(object);
-	assert_string_equal(json_string_value(json_object_get(object, "text")),
-	    text);
+	assert_string_equal(
+	    json_string_value(json_object_get(object, "text")), text);
 	json_decref(object);
 }
 
 static void
 test_output_json_text_that_is_not_utf8(void **state)
 {
-	json_t *string = output_json_text(BYTES_LITERAL("a\xff" "b"));
+	json_t *string = output_json_text(BYTES_LITERAL("a\xff"
+							"b"));
 
 	(void)state;
 	assert_non_null(string);
-	assert_string_equal(json_string_value(string), "a\xef\xbf\xbd" "b");
+	assert_string_equal(json_string_value(string), "a\xef\xbf\xbd"
+						       "b");
 	json_decref(string);
 	string = output_json_text(bytes_empty());
 	assert_string_equal(json_string_value(string), "");
@@ -99,12 +102,12 @@ test_output_times(void **state)
 
 	(void)state;
 	time = output_json_time(1772600767089);
-	assert_string_equal(json_string_value(time),
-	    "2026-03-04T05:06:07.089Z");
+	assert_string_equal(
+	    json_string_value(time), "2026-03-04T05:06:07.089Z");
 	json_decref(time);
 	time = output_json_time(0);
-	assert_string_equal(json_string_value(time),
-	    "1970-01-01T00:00:00.000Z");
+	assert_string_equal(
+	    json_string_value(time), "1970-01-01T00:00:00.000Z");
 	json_decref(time);
 	time = output_json_time(UINT64_MAX);
 	json_decref(time);
@@ -124,11 +127,11 @@ test_output_texts_are_made_harmless(void **state)
 
 	(void)state;
 	buf_init(&line, 1000);
-	assert_ok(output_append_text(&line,
-	    BYTES_LITERAL("a\x1b[31mb\nc\xe2\x80\xae")));
+	assert_ok(output_append_text(
+	    &line, BYTES_LITERAL("a\x1b[31mb\nc\xe2\x80\xae")));
 	assert_buf(&line, "a[31mb c");
-	assert_ok(output_append_lines(&line,
-	    BYTES_LITERAL("one\nclient#2 has sent\r\n\tthree")));
+	assert_ok(output_append_lines(
+	    &line, BYTES_LITERAL("one\nclient#2 has sent\r\n\tthree")));
 	assert_buf(&line, "one\n    client#2 has sent\n    \tthree");
 	assert_ok(output_append_lines(&line, bytes_empty()));
 	assert_buf(&line, "");
@@ -147,16 +150,16 @@ test_output_shell_words(void **state)
 		const char *name;
 		const char *word;
 	} cases[] = {
-		{ "client#2", "client#2" },
-		{ "سارا", "سارا" },
-		{ "#1", "'#1'" },
-		{ "-rf", "'-rf'" },
-		{ "", "''" },
-		{ "$(reboot)", "'$(reboot)'" },
-		{ "a;b", "'a;b'" },
-		{ "o'brien", "'o'\\''brien'" },
-		{ "'", "''\\'''" },
-		{ "~root", "'~root'" },
+	    {"client#2", "client#2"},
+	    {"سارا", "سارا"},
+	    {"#1", "'#1'"},
+	    {"-rf", "'-rf'"},
+	    {"", "''"},
+	    {"$(reboot)", "'$(reboot)'"},
+	    {"a;b", "'a;b'"},
+	    {"o'brien", "'o'\\''brien'"},
+	    {"'", "''\\'''"},
+	    {"~root", "'~root'"},
 	};
 	struct buf line;
 
@@ -198,12 +201,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_output_json_is_one_harmless_line),
-		cmocka_unit_test(test_output_json_text_that_is_not_utf8),
-		cmocka_unit_test(test_output_times),
-		cmocka_unit_test(test_output_texts_are_made_harmless),
-		cmocka_unit_test(test_output_shell_words),
-		cmocka_unit_test(test_output_notices_a_full_disk),
+	    cmocka_unit_test(test_output_json_is_one_harmless_line),
+	    cmocka_unit_test(test_output_json_text_that_is_not_utf8),
+	    cmocka_unit_test(test_output_times),
+	    cmocka_unit_test(test_output_texts_are_made_harmless),
+	    cmocka_unit_test(test_output_shell_words),
+	    cmocka_unit_test(test_output_notices_a_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

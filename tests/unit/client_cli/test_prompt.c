@@ -33,8 +33,8 @@ assert_password(const char *text, const char *expected, const char *rest)
 	struct prompt_password *password = NULL;
 	char left[100];
 
-	assert_ok(read_text(bytes_from_string(text), &password, left,
-	    sizeof(left)));
+	assert_ok(
+	    read_text(bytes_from_string(text), &password, left, sizeof(left)));
 	assert_string_equal(password->text, expected);
 	assert_int_equal(password->size, strlen(expected));
 	assert_string_equal(left, rest);
@@ -71,8 +71,8 @@ test_prompt_bad_passwords(void **state)
 	assert_status(read_text(bytes_make(text, PROMPT_PASSWORD_SIZE_MAX + 1),
 			  &password, left, sizeof(left)),
 	    STATUS_TOO_LARGE);
-	assert_status(read_text(BYTES_LITERAL("a\0b\n"), &password, left,
-			  sizeof(left)),
+	assert_status(
+	    read_text(BYTES_LITERAL("a\0b\n"), &password, left, sizeof(left)),
 	    STATUS_INVALID);
 	assert_status(prompt_password_read_fd(-1, &password), STATUS_IO);
 	assert_int_equal(errno, EBADF);
@@ -94,8 +94,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_prompt_first_line_of_a_descriptor),
-		cmocka_unit_test(test_prompt_bad_passwords),
+	    cmocka_unit_test(test_prompt_first_line_of_a_descriptor),
+	    cmocka_unit_test(test_prompt_bad_passwords),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -4,8 +4,8 @@
 
 #include "client/suggest.h"
 
-static const char *const verbs[] = { "signup", "whoami", "send", "poll",
-	"chat", "history", "contacts", "verify" };
+static const char *const verbs[] = {"signup", "whoami", "send", "poll", "chat",
+    "history", "contacts", "verify"};
 
 static const char *
 nearest(const char *word)
@@ -54,9 +54,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_suggest_slips),
-		cmocka_unit_test(test_suggest_beginnings),
-		cmocka_unit_test(test_suggest_nothing),
+	    cmocka_unit_test(test_suggest_slips),
+	    cmocka_unit_test(test_suggest_beginnings),
+	    cmocka_unit_test(test_suggest_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
