@@ -1,7 +1,6 @@
 #include "base/name.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -20,12 +19,19 @@
 /* Hex digits that stand for the rest of a name that is long in a path. */
 #define NAME_PATH_HASH_SIZE 16
 
-/* UAX #15: no canonical decomposition of a code point has more. */
-#define DECOMPOSITION_MAX 4
+/*
+ * Folding makes at most three code points of one (CaseFolding.txt), and
+ * canonical decomposition four (UAX #15).
+ */
+#define FOLDED_POINTS_MAX 3
+#define DECOMPOSED_POINTS_MAX 4
 
-/* A name, decoded. */
+#define FOLDED_MAX (FOLDED_POINTS_MAX * NAME_CODE_POINTS_MAX)
+#define POINTS_MAX (DECOMPOSED_POINTS_MAX * FOLDED_MAX)
+
+/* A name, decoded; enough for each step to its canonical form. */
 struct name_points {
-	int32_t points[DECOMPOSITION_MAX * NAME_CODE_POINTS_MAX];
+	int32_t points[POINTS_MAX];
 	size_t count;
 };
 
@@ -87,6 +93,12 @@ is_space(int32_t c)
 }
 
 static bool
+is_joiner(int32_t c)
+{
+	return c == ZWNJ || c == ZWJ;
+}
+
+static bool
 is_mark(int32_t c)
 {
 	utf8proc_category_t category = utf8proc_category(c);
@@ -102,8 +114,8 @@ check_point(const struct name_points *name, size_t at)
 	int32_t c = name->points[at];
 	utf8proc_category_t category = utf8proc_category(c);
 
-	if (c == ZWNJ || c == ZWJ)
-		return NAME_PROBLEM_NONE; /* check_joiners() */
+	if (is_joiner(c))
+		return NAME_PROBLEM_NONE; /* judged later */
 	if (is_space(c))
 		return NAME_PROBLEM_WHITE_SPACE;
 	if (category == UTF8PROC_CATEGORY_CC)
@@ -122,44 +134,85 @@ check_point(const struct name_points *name, size_t at)
 	return NAME_PROBLEM_NONE;
 }
 
-/*
- * In NFC, so that every spelling of a name is as good as the others: NFC puts
- * marks in order, and what stands before a joiner may become another.
- */
-static enum name_problem
-check_joiners(struct bytes name)
+/* NFC of UTF-8. False if it is too long, or another Unicode's. */
+static bool
+compose(struct bytes text, struct name_points *out)
 {
 	const utf8proc_option_t options =
 	    UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-	const utf8proc_ssize_t most =
-	    DECOMPOSITION_MAX * NAME_CODE_POINTS_MAX;
-	struct name_points composed;
-	utf8proc_ssize_t count = utf8proc_decompose(name.data,
-	    (utf8proc_ssize_t)name.size, composed.points, most, options);
+	utf8proc_ssize_t count = utf8proc_decompose(text.data,
+	    (utf8proc_ssize_t)text.size, out->points, POINTS_MAX, options);
 
-	if (count >= 0 && count <= most)
-		count = utf8proc_normalize_utf32(composed.points, count,
-		    options);
-	if (count < 0 || count > most)
-		return NAME_PROBLEM_UNKNOWN; /* another Unicode, then */
-	composed.count = (size_t)count;
-	for (size_t i = 0; i < composed.count; i++)
-		if ((composed.points[i] == ZWNJ || composed.points[i] == ZWJ) &&
-		    !is_joiner_allowed(&composed, i))
-			return NAME_PROBLEM_JOINER;
-	return NAME_PROBLEM_NONE;
+	if (count < 0 || count > POINTS_MAX)
+		return false;
+	count = utf8proc_normalize_utf32(out->points, count, options);
+	out->count = count < 0 ? 0 : (size_t)count;
+	return count >= 0;
+}
+
+static size_t
+encode(const int32_t *points, size_t count, uint8_t *out)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++)
+		size += (size_t)utf8proc_encode_char(points[i], out + size);
+	return size;
+}
+
+/* NFC(casefold(NFC(name))) of UTF-8. */
+static enum name_problem
+canonicalize(struct bytes name, struct name_points *out)
+{
+	uint8_t folded[4 * FOLDED_MAX];
+	int32_t run[FOLDED_POINTS_MAX];
+	size_t size = 0;
+
+	if (!compose(name, out))
+		return NAME_PROBLEM_UNKNOWN;
+	if (out->count > NAME_CODE_POINTS_MAX)
+		return NAME_PROBLEM_TOO_LONG;
+	for (size_t i = 0; i < out->count; i++) {
+		utf8proc_ssize_t n = utf8proc_decompose_char(out->points[i],
+		    run, FOLDED_POINTS_MAX, UTF8PROC_CASEFOLD, NULL);
+
+		if (n < 0 || n > FOLDED_POINTS_MAX)
+			return NAME_PROBLEM_UNKNOWN;
+		size += encode(run, (size_t)n, folded + size);
+	}
+	if (!compose(bytes_make(folded, size), out))
+		return NAME_PROBLEM_UNKNOWN;
+	return out->count > NAME_CODE_POINTS_MAX ? NAME_PROBLEM_TOO_LONG :
+	    NAME_PROBLEM_NONE;
+}
+
+/*
+ * Checks the name as it is written and its canonical form: that has to be a
+ * name too. Joiners are judged there, so that every spelling of a name is as
+ * good as the others: NFC puts marks in order, and folding makes a letter of
+ * a mark (U+0345), so what stands before a joiner may become another.
+ */
+static enum name_problem
+check_and_canonicalize(struct bytes name, struct name_points *out)
+{
+	enum name_problem problem = name_decode(name, out);
+
+	for (size_t i = 0; problem == NAME_PROBLEM_NONE && i < out->count; i++)
+		problem = check_point(out, i);
+	if (problem == NAME_PROBLEM_NONE)
+		problem = canonicalize(name, out);
+	for (size_t i = 0; problem == NAME_PROBLEM_NONE && i < out->count; i++)
+		if (is_joiner(out->points[i]) && !is_joiner_allowed(out, i))
+			problem = NAME_PROBLEM_JOINER;
+	return problem;
 }
 
 enum name_problem
 name_check(struct bytes name)
 {
-	struct name_points decoded;
-	enum name_problem problem = name_decode(name, &decoded);
+	struct name_points canonical;
 
-	for (size_t i = 0; problem == NAME_PROBLEM_NONE && i < decoded.count;
-	    i++)
-		problem = check_point(&decoded, i);
-	return problem == NAME_PROBLEM_NONE ? check_joiners(name) : problem;
+	return check_and_canonicalize(name, &canonical);
 }
 
 const char *
@@ -171,7 +224,8 @@ name_problem_text(enum name_problem problem)
 	case NAME_PROBLEM_EMPTY:
 		return "A name cannot be empty.";
 	case NAME_PROBLEM_TOO_LONG:
-		return "A name has 64 characters at most.";
+		return "A name has 64 characters at most, where some, such as "
+		    "ß, count as two.";
 	case NAME_PROBLEM_NOT_UTF8:
 		return "A name must be UTF-8 text.";
 	case NAME_PROBLEM_LEADING_AT:
@@ -193,42 +247,16 @@ name_problem_text(enum name_problem problem)
 	return "This name is not allowed.";
 }
 
-/* utf8proc_map() with text in bufs. */
-static enum status
-map_text(struct bytes text, utf8proc_option_t options, struct buf *out)
-{
-	uint8_t *mapped = NULL;
-	utf8proc_ssize_t size = utf8proc_map(text.data,
-	    (utf8proc_ssize_t)text.size, &mapped, options);
-	enum status st;
-
-	if (size < 0)
-		return size == UTF8PROC_ERROR_NOMEM ? STATUS_NOMEM :
-		    STATUS_INTERNAL;
-	st = buf_append(out, bytes_make(mapped, (size_t)size));
-	free(mapped);
-	return st;
-}
-
 enum status
 name_append_canonical(struct bytes name, struct buf *out)
 {
-	struct buf composed, folded;
-	enum status st;
+	uint8_t encoded[NAME_CANONICAL_SIZE_MAX];
+	struct name_points canonical;
 
-	if (name_check(name) != NAME_PROBLEM_NONE)
+	if (check_and_canonicalize(name, &canonical) != NAME_PROBLEM_NONE)
 		return STATUS_INVALID;
-	buf_init(&composed, NAME_CANONICAL_SIZE_MAX);
-	buf_init(&folded, NAME_CANONICAL_SIZE_MAX);
-	if ((st = text_nfc(name, &composed)) != STATUS_OK ||
-	    (st = map_text(buf_bytes(&composed), UTF8PROC_CASEFOLD,
-	    &folded)) != STATUS_OK ||
-	    (st = text_nfc(buf_bytes(&folded), out)) != STATUS_OK)
-		goto out;
-out:
-	buf_clear(&composed);
-	buf_clear(&folded);
-	return st;
+	return buf_append(out, bytes_make(encoded,
+	    encode(canonical.points, canonical.count, encoded)));
 }
 
 enum status

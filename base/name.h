@@ -21,11 +21,8 @@
 #define NAME_CODE_POINTS_MAX 64
 #define NAME_SIZE_MAX 256 /* bytes: 64 code points of 4 */
 
-/*
- * Bytes of a canonical name. Folding and NFC turn one code point into three
- * of four bytes at worst (U+1D160), so 768; rounded up.
- */
-#define NAME_CANONICAL_SIZE_MAX 1024
+/* Bytes of a canonical name, which has no more code points either. */
+#define NAME_CANONICAL_SIZE_MAX NAME_SIZE_MAX
 
 /* Bytes that name_append_path() makes at most: NAME_MAX of Linux is 255. */
 #define NAME_PATH_SIZE_MAX 240
@@ -40,12 +37,14 @@ enum name_problem {
 	NAME_PROBLEM_WHITE_SPACE,
 	NAME_PROBLEM_CONTROL,
 	NAME_PROBLEM_INVISIBLE,
-	NAME_PROBLEM_JOINER,       /* ZWNJ, ZWJ where RFC 5892 forbids it:
-	                              judged in NFC */
+	NAME_PROBLEM_JOINER,       /* ZWNJ, ZWJ where RFC 5892 forbids it */
 	NAME_PROBLEM_UNKNOWN,      /* unassigned or private code point */
 };
 
-/* The first rule that the name breaks, or NAME_PROBLEM_NONE. */
+/*
+ * The first rule that the name breaks, or NAME_PROBLEM_NONE. The canonical
+ * form of a valid name is a valid name.
+ */
 enum name_problem name_check(struct bytes name);
 
 /*
@@ -57,7 +56,7 @@ const char *name_problem_text(enum name_problem problem);
 /*
  * Appends NFC(casefold(NFC(name))): two names are one if these are equal.
  * STATUS_INVALID if name_check() finds a problem; STATUS_TOO_LARGE,
- * STATUS_NOMEM.
+ * STATUS_NOMEM. The canonical form of a canonical form is itself.
  */
 MUST_CHECK enum status name_append_canonical(struct bytes name,
     struct buf *out);

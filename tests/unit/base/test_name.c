@@ -102,6 +102,8 @@ test_name_joiners(void **state)
 	assert_valid("क्‌ष");
 	assert_valid("क्‍ष");
 	assert_valid("क्‍");
+	/* Folding makes a letter of U+0345. */
+	assert_problem(BYTES_LITERAL("م‌\xcd\x85خ"), NAME_PROBLEM_JOINER);
 	/* In NFC the virama stands last, or first: that decides. */
 	assert_valid("क्\xe0\xa4\xbc‍ष");
 	assert_problem(BYTES_LITERAL("क\xcc\xae्‍ष"), NAME_PROBLEM_JOINER);
@@ -174,18 +176,43 @@ test_name_canonical(void **state)
 }
 
 static void
-test_name_canonical_has_a_largest_size(void **state)
+append_times(struct buf *out, const char *text, size_t count)
+{
+	while (count-- > 0)
+		assert_ok(buf_append_string(out, text));
+}
+
+/* Whoever has only the canonical form can do all with it. */
+static void
+test_name_canonical_is_a_name(void **state)
 {
 	struct buf name, out;
 
 	(void)state;
 	buf_init(&name, NAME_SIZE_MAX);
 	buf_init(&out, NAME_CANONICAL_SIZE_MAX);
-	/* U+1D160: three code points after NFC. */
-	for (int i = 0; i < 64; i++)
-		assert_ok(buf_append_string(&name, "\xf0\x9d\x85\xa0"));
+	append_times(&name, "ß", 32);
 	assert_ok(name_append_canonical(buf_bytes(&name), &out));
-	assert_int_equal(out.size, 768);
+	assert_int_equal(out.size, 64);
+	assert_problem(buf_bytes(&out), NAME_PROBLEM_NONE);
+	assert_ok(buf_append_string(&name, "a"));
+	assert_problem(buf_bytes(&name), NAME_PROBLEM_TOO_LONG);
+	/* Folding makes three of each, which NFC makes one again. */
+	buf_reset(&name);
+	buf_reset(&out);
+	append_times(&name, "ΐ", 64);
+	assert_ok(name_append_canonical(buf_bytes(&name), &out));
+	assert_bytes(buf_bytes(&out), buf_bytes(&name));
+	/* U+1D160 is three code points in NFC. */
+	buf_reset(&name);
+	append_times(&name, "\xf0\x9d\x85\xa0", 22);
+	assert_problem(buf_bytes(&name), NAME_PROBLEM_TOO_LONG);
+	/* The largest one. */
+	buf_reset(&name);
+	buf_reset(&out);
+	append_times(&name, "😀", 64);
+	assert_ok(name_append_canonical(buf_bytes(&name), &out));
+	assert_int_equal(out.size, NAME_CANONICAL_SIZE_MAX);
 	buf_clear(&name);
 	buf_clear(&out);
 }
@@ -283,7 +310,7 @@ main(void)
 		cmocka_unit_test(test_name_joiners),
 		cmocka_unit_test(test_name_length_counts_code_points),
 		cmocka_unit_test(test_name_canonical),
-		cmocka_unit_test(test_name_canonical_has_a_largest_size),
+		cmocka_unit_test(test_name_canonical_is_a_name),
 		cmocka_unit_test(test_name_is_same),
 		cmocka_unit_test(test_name_path),
 		cmocka_unit_test(test_name_path_of_long_names),
