@@ -249,15 +249,18 @@ class ManInTheMiddle(harness.PeykTest):
                                  daemon=True).start()
 
         def relay(near):
-            try:
-                near = context.wrap_socket(near, server_side=True)
-                far = outer.wrap_socket(socket.create_connection(
-                    ("127.0.0.1", self.server.port)))
-            except (OSError, ssl.SSLError):
-                return
-            threading.Thread(target=pump, args=(far, near),
-                             daemon=True).start()
-            pump(near, far)
+            with near:
+                try:
+                    inner = context.wrap_socket(near, server_side=True)
+                except (OSError, ssl.SSLError):
+                    return
+                with inner, outer.wrap_socket(socket.create_connection(
+                        ("127.0.0.1", self.server.port))) as far:
+                    back = threading.Thread(target=pump, args=(far, inner),
+                                            daemon=True)
+                    back.start()
+                    pump(inner, far)
+                    back.join()
 
         def pump(source, target):
             try:

@@ -646,8 +646,9 @@ class Proxy:
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            with self.lock:
-                self.pairs.discard(end)
+        with self.lock:
+            self.pairs.discard(source)
+        source.close()  # the other pump closes the target
 
     def cut(self):
         """Breaks every connection."""
@@ -658,6 +659,8 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
         self.cut()
 
