@@ -104,6 +104,7 @@ check_database(const struct options *options)
 	enum migrate_schema schema = MIGRATE_SCHEMA_CURRENT;
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;
+	enum status st;
 
 	if (options->migrate) {
 		code = command_migrate_up(options, stdout);
@@ -112,8 +113,9 @@ check_database(const struct options *options)
 		return code;
 	}
 	buf_init(&problem, COMMAND_PROBLEM_MAX);
-	if (migrate_check(&migrate, &schema, &problem) != STATUS_OK)
-		code = command_fail_with(COMMAND_EXIT_FAILED, &problem);
+	st = migrate_check(&migrate, &schema, &problem);
+	if (st != STATUS_OK)
+		code = command_fail_database(st, &problem);
 	else
 		printf("database     reachable, schema %s\n",
 		    schema == MIGRATE_SCHEMA_CURRENT ? "up to date"

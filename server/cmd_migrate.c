@@ -42,7 +42,7 @@ down(const struct options *options)
 		    "No migration is applied: there is nothing to take "
 		    "back.");
 	else if (st != STATUS_OK)
-		code = command_fail_with(COMMAND_EXIT_FAILED, &problem);
+		code = command_fail_database(st, &problem);
 	buf_clear(&problem);
 	return code;
 }
@@ -54,11 +54,13 @@ show(const struct options *options)
 	struct migrate_options migrate = {.conninfo = options->database};
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;
+	enum status st;
 
 	migrate.context = &missing;
 	buf_init(&problem, COMMAND_PROBLEM_MAX);
-	if (migrate_status(&migrate, print_row, &problem) != STATUS_OK)
-		code = command_fail_with(COMMAND_EXIT_FAILED, &problem);
+	st = migrate_status(&migrate, print_row, &problem);
+	if (st != STATUS_OK)
+		code = command_fail_database(st, &problem);
 	else if (missing > 0)
 		printf("%zu missing: run `peykd migrate up`\n", missing);
 	buf_clear(&problem);

@@ -73,10 +73,11 @@ check_schema(struct serving *serving)
 	    .conninfo = serving->options->database,
 	};
 	enum migrate_schema schema = MIGRATE_SCHEMA_CURRENT;
+	enum status st;
 
-	if (migrate_check(&migrate, &schema, &serving->problem) != STATUS_OK)
-		return command_fail_with(
-		    COMMAND_EXIT_FAILED, &serving->problem);
+	if ((st = migrate_check(&migrate, &schema, &serving->problem)) !=
+	    STATUS_OK)
+		return command_fail_database(st, &serving->problem);
 	switch (schema) {
 	case MIGRATE_SCHEMA_CURRENT:
 		return COMMAND_EXIT_DONE;

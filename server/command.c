@@ -28,6 +28,18 @@ command_fail_with(enum command_exit code, struct buf *problem)
 	return command_fail(code, "%s", text);
 }
 
+enum command_exit
+command_fail_database(enum status st, struct buf *problem)
+{
+	if (st == STATUS_UNAVAILABLE)
+		return command_fail(COMMAND_EXIT_FAILED,
+		    "The database is not reachable. Check that PostgreSQL "
+		    "runs, that the database and the user exist, and that "
+		    "--database is right, such as \"host=/run/postgresql "
+		    "dbname=peyk\".");
+	return command_fail_with(COMMAND_EXIT_FAILED, problem);
+}
+
 static void
 report(void *context, const struct migration *migration, bool is_up)
 {
@@ -48,10 +60,11 @@ command_migrate_up(const struct options *options, FILE *out)
 	};
 	struct buf problem;
 	enum command_exit code = COMMAND_EXIT_DONE;
+	enum status st;
 
 	buf_init(&problem, COMMAND_PROBLEM_MAX);
-	if (migrate_up(&migrate, &problem) != STATUS_OK)
-		code = command_fail_with(COMMAND_EXIT_FAILED, &problem);
+	if ((st = migrate_up(&migrate, &problem)) != STATUS_OK)
+		code = command_fail_database(st, &problem);
 	buf_clear(&problem);
 	return code;
 }

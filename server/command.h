@@ -32,6 +32,9 @@ enum command_exit command_fail(enum command_exit code, const char *format, ...)
 enum command_exit command_fail_with(
     enum command_exit code, struct buf *problem);
 
+/* The same after a function that used the database: what to check. */
+enum command_exit command_fail_database(enum status st, struct buf *problem);
+
 /*
  * Brings the schema up to date, and tells each step on out. Else it has said
  * what is wrong, and returns the exit code.
