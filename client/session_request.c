@@ -515,6 +515,7 @@ resolve(struct session *session, uint64_t deadline_ms,
     struct client_error *error)
 {
 	struct client_error ignored;
+	struct session_tally before;
 	struct settling settling;
 	enum settlement settlement;
 	uint64_t sequence;
@@ -527,13 +528,13 @@ resolve(struct session *session, uint64_t deadline_ms,
 			.deadline_ms = deadline_ms, .may_park = true,
 			.refusal = &ignored,
 		};
-		session->tally = (struct session_tally){ 0 };
+		before = session->tally;
 		if ((st = settle(&settling, &settlement, error)) != STATUS_OK)
 			return st;
-		session->unfinished.sent += session->tally.sent;
-		session->unfinished.refused += session->tally.refused;
+		session->unfinished.sent += session->tally.sent - before.sent;
+		session->unfinished.refused +=
+		    session->tally.refused - before.refused;
 	}
-	session->tally = (struct session_tally){ 0 };
 	return st == STATUS_NOT_FOUND ? STATUS_OK : state_error(error, st);
 }
 

@@ -95,6 +95,8 @@ struct session_tally {
 	unsigned long sent;      /* outgoing messages stored at the server */
 	unsigned long refused;   /* outgoing messages refused */
 	unsigned long received;  /* incoming messages stored here */
+	/* How many messages of others were waiting when it was last told. */
+	unsigned long others;
 };
 
 struct session_tally *session_tally(struct session *session);
