@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "channel/address.h"
 
 /* Longest name of an option or of a variable made from it. */
 #define NAME_SIZE_MAX_BYTES 64
@@ -75,6 +76,41 @@ parse_number(const char *text, unsigned long most, unsigned long *out)
 	return true;
 }
 
+/* Whether users can be told an address with this host, without brackets. */
+static bool
+is_host(const char *host, size_t size)
+{
+	struct channel_address address;
+	char text[CHANNEL_HOST_MAX + 3] = "";
+	bool is_ipv6 = memchr(host, ':', size) != NULL;
+
+	if (size > CHANNEL_HOST_MAX)
+		return false;
+	(void)snprintf(text, sizeof(text), is_ipv6 ? "[%.*s]" : "%.*s",
+	    (int)size, host);
+	return channel_address_parse(bytes_from_string(text), &address) ==
+		   STATUS_OK &&
+	       !address.has_fingerprint;
+}
+
+/* The same, or an IPv6 address with a zone, which is of this machine alone. */
+static bool
+is_listen_host(const char *host, bool is_bracketed)
+{
+	size_t size = strcspn(host, "%");
+	const char *zone = host + size;
+
+	if (is_bracketed != (memchr(host, ':', size) != NULL))
+		return false;
+	if (*zone != '\0' && (!is_bracketed || zone[1] == '\0'))
+		return false;
+	for (; *zone != '\0'; zone++)
+		if (!isalnum((unsigned char)*zone) &&
+		    strchr("%-._", *zone) == NULL)
+			return false;
+	return is_host(host, size);
+}
+
 /* host:port, [address]:port; the port may be left out. */
 static bool
 set_listen(struct options *options, const char *value)
@@ -104,7 +140,8 @@ set_listen(struct options *options, const char *value)
 		return false;
 	if ((copy = strndup(host, (size_t)(end - host))) == NULL)
 		return false;
-	if (!take_string(&options->listen, value)) {
+	if (!is_listen_host(copy, value[0] == '[') ||
+	    !take_string(&options->listen, value)) {
 		free(copy);
 		return false;
 	}
@@ -117,7 +154,7 @@ set_listen(struct options *options, const char *value)
 static bool
 set_advertise(struct options *options, const char *value)
 {
-	if (strpbrk(value, " \t#/") != NULL || strlen(value) > 255)
+	if (!is_host(value, strlen(value)))
 		return false;
 	return take_string(&options->advertise, value);
 }

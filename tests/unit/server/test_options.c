@@ -125,6 +125,14 @@ test_options_listen(void **state)
 	    {"[::1", NULL, -1},
 	    {"[::1]8022", NULL, -1},
 	    {"[]:8022", NULL, -1},
+	    {"[fe80::1%]", NULL, -1},
+	    {"[fe80::1%a b]", NULL, -1},
+	    {"[example.org]:1", NULL, -1},
+	    {"[10.0.0.1]", NULL, -1},
+	    {"a]:1", NULL, -1},
+	    {"0.0.0.0 :8022", NULL, -1},
+	    {"host\x01:1", NULL, -1},
+	    {"http://host", NULL, -1},
 	};
 
 	(void)state;
@@ -162,6 +170,11 @@ test_options_refuses(void **state)
 	    {{"--log-level", "loud"}, "debug, info"},
 	    {{"--tls-key", "k.pem"}, "belong together"},
 	    {{"--advertise", "a b"}, "host name"},
+	    {{"--advertise", "example.org:443"}, "host name"},
+	    {{"--advertise", "[::1]"}, "host name"},
+	    {{"--advertise", "peyk://example.org"}, "host name"},
+	    {{"--advertise", "a\x1b[m"}, "host name"},
+	    {{"--advertise", ""}, "host name"},
 	    {{"--config", "/nonexistent/x"}, "/nonexistent/x"},
 	    {{"--config", "/"}, "cannot be read"},
 	};
