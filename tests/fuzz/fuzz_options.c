@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "channel/address.h"
 #include "server/options.h"
 #include "tests/fuzz/scratch_file.h"
 #include "tests/fuzz/words.h"
@@ -14,15 +15,30 @@ is_set(const char *string)
 	return string != NULL && string[0] != '\0';
 }
 
+/* The address that peykd prints with this host is one that peyk takes. */
+static void
+check_host(const char *host)
+{
+	struct channel_address address;
+	char text[CHANNEL_ADDRESS_MAX];
+
+	(void)snprintf(text, sizeof(text),
+	    strchr(host, ':') != NULL ? "peyk://[%s]:1" : "peyk://%s:1", host);
+	FUZZ_CHECK(channel_address_parse(bytes_from_string(text), &address) ==
+	    STATUS_OK);
+	FUZZ_CHECK(address.port == 1 && !address.has_fingerprint);
+}
+
 static void
 check_options(const struct options *options, int argc)
 {
 	FUZZ_CHECK(is_set(options->data) && is_set(options->database));
 	FUZZ_CHECK(is_set(options->listen) && is_set(options->listen_host));
 	FUZZ_CHECK(strstr(options->listen, options->listen_host) != NULL);
-	FUZZ_CHECK(strpbrk(options->listen_host, "[]") == NULL ||
-	    strchr(options->listen_host, ']') == NULL);
-	FUZZ_CHECK(options->advertise == NULL || is_set(options->advertise));
+	if (strchr(options->listen_host, '%') == NULL)
+		check_host(options->listen_host);
+	if (options->advertise != NULL)
+		check_host(options->advertise);
 	FUZZ_CHECK((options->tls_certificate == NULL) ==
 	    (options->tls_key == NULL));
 	FUZZ_CHECK(options->workers <= OPTIONS_WORKERS_MAX);
