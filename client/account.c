@@ -82,8 +82,8 @@ new_account(const struct client_options *options, struct account **out,
 	enum status st;
 
 	if (account == NULL)
-		return client_error_set_plain(error, STATUS_NOMEM,
-		    "open the account");
+		return client_error_set_plain(
+		    error, STATUS_NOMEM, "open the account");
 	account->options = *options;
 	if ((st = home_path(options->home, account->home, error)) !=
 	    STATUS_OK) {
@@ -98,10 +98,10 @@ static struct state_options
 state_options_of(const struct account *account)
 {
 	return (struct state_options){
-		.wait_ms = account->options.lock_wait_ms > 0 ?
-		    account->options.lock_wait_ms :
-		    ACCOUNT_LOCK_WAIT_MS_DEFAULT,
-		.interrupt = account->options.interrupt,
+	    .wait_ms = account->options.lock_wait_ms > 0
+			   ? account->options.lock_wait_ms
+			   : ACCOUNT_LOCK_WAIT_MS_DEFAULT,
+	    .interrupt = account->options.interrupt,
 	};
 }
 
@@ -118,7 +118,7 @@ static enum status
 choose_server(const struct account *account, struct bytes name,
     struct channel_address *out, struct client_error *error)
 {
-	struct home_accounts accounts = { 0 };
+	struct home_accounts accounts = {0};
 	struct channel_address address;
 	char path[HOME_PATH_MAX];
 	char shown[CLIENT_DISPLAY_SIZE];
@@ -131,16 +131,15 @@ choose_server(const struct account *account, struct bytes name,
 		return st;
 	for (size_t i = 0; i < accounts.count; i++) {
 		if (target_parse(accounts.items[i].server, &address, NULL) !=
-		    STATUS_OK ||
+			STATUS_OK ||
 		    home_account_path(account->home, &address, name, path,
-		    NULL) != STATUS_OK ||
+			NULL) != STATUS_OK ||
 		    strcmp(path, accounts.items[i].folder) != 0)
 			continue;
 		*out = address;
 		found++;
-		used += (size_t)snprintf(servers + used,
-		    sizeof(servers) - used, "%s%s", found > 1 ? ", " : "",
-		    accounts.items[i].server);
+		used += (size_t)snprintf(servers + used, sizeof(servers) - used,
+		    "%s%s", found > 1 ? ", " : "", accounts.items[i].server);
 		if (used >= sizeof(servers))
 			used = sizeof(servers) - 1;
 	}
@@ -152,35 +151,37 @@ choose_server(const struct account *account, struct bytes name,
 		return client_error_set(error, STATUS_NOT_FOUND,
 		    EXIT_CODE_FAILED,
 		    "There is no account %s on this device. Sign up first: "
-		    "peyk signup '%s' --server HOST:PORT", shown, shown);
+		    "peyk signup '%s' --server HOST:PORT",
+		    shown, shown);
 	return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
 	    "%s has accounts at several servers (%s). Say which with "
-	    "--server.", shown, servers);
+	    "--server.",
+	    shown, servers);
 }
 
 static enum status
-find_folder(struct account *account, struct bytes name,
-    struct client_error *error)
+find_folder(
+    struct account *account, struct bytes name, struct client_error *error)
 {
 	enum status st;
 
 	if (account->options.server != NULL &&
 	    account->options.server[0] != '\0') {
 		if ((st = target_parse(account->options.server,
-		    &account->address, error)) != STATUS_OK)
+			 &account->address, error)) != STATUS_OK)
 			return st;
 	} else {
 		/* A wrong name is a clearer error than one not found. */
-		const struct channel_address any = { .host = "x", .port = 1 };
+		const struct channel_address any = {.host = "x", .port = 1};
 
 		if ((st = home_account_path(account->home, &any, name,
-		    account->folder, error)) != STATUS_OK ||
-		    (st = choose_server(account, name, &account->address,
-		    error)) != STATUS_OK)
+			 account->folder, error)) != STATUS_OK ||
+		    (st = choose_server(
+			 account, name, &account->address, error)) != STATUS_OK)
 			return st;
 	}
-	return home_account_path(account->home, &account->address, name,
-	    account->folder, error);
+	return home_account_path(
+	    account->home, &account->address, name, account->folder, error);
 }
 
 static enum status
@@ -194,8 +195,8 @@ not_here(const struct account *account, struct bytes name,
 	client_display(name, shown, sizeof(shown));
 	return client_error_set(error, STATUS_NOT_FOUND, EXIT_CODE_FAILED,
 	    "There is no account %s for the server %s on this device. Sign up "
-	    "first: peyk signup '%s' --server %s", shown, target, shown,
-	    target);
+	    "first: peyk signup '%s' --server %s",
+	    shown, target, shown, target);
 }
 
 /* Whether the sign-up was finished, read from the account's database. */
@@ -218,7 +219,8 @@ check_active(const struct account *account, struct client_error *error)
 		return client_error_set(error, STATUS_STALE, EXIT_CODE_FAILED,
 		    "The account's database %s is gone. Without it this "
 		    "device does not know what was sent. Put back a copy of "
-		    "the whole folder.", path);
+		    "the whole folder.",
+		    path);
 	if (st == STATUS_OK)
 		st = state_account_read(state, &row);
 	state_close(state);
@@ -230,7 +232,8 @@ check_active(const struct account *account, struct client_error *error)
 	    sizeof(shown));
 	return client_error_set(error, STATUS_STALE, EXIT_CODE_FAILED,
 	    "The sign-up of %s was not finished. Run it again with the same "
-	    "password: peyk signup '%s'", shown, shown);
+	    "password: peyk signup '%s'",
+	    shown, shown);
 }
 
 enum status
@@ -254,7 +257,7 @@ account_open(const struct client_options *options, struct bytes name,
 		goto out;
 	}
 	if ((st = vault_open(path, password, &account->vault, error)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = check_active(account, error)) != STATUS_OK)
 		goto out;
 	*out = account;
@@ -302,7 +305,7 @@ static int
 is_leftover(const struct dirent *entry)
 {
 	return strncmp(entry->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0 ||
-	    strncmp(entry->d_name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0;
+	       strncmp(entry->d_name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0;
 }
 
 /* Under the server's lock: what killed sign-ups left, which nobody needs. */
@@ -324,8 +327,8 @@ remove_leftovers(const char *server_folder)
 
 /* server_folder "/" prefix and random letters. */
 static enum status
-temporary_folder(const char *server_folder, const char *prefix,
-    char out[HOME_PATH_MAX])
+temporary_folder(
+    const char *server_folder, const char *prefix, char out[HOME_PATH_MAX])
 {
 	char name[64];
 
@@ -361,17 +364,17 @@ append_sign_up(const struct vault *vault, struct bytes password,
 {
 	Peyk__V1__SignUpRequest request = PEYK__V1__SIGN_UP_REQUEST__INIT;
 	Peyk__V1__SignedIdentity *statement = NULL;
-	struct channel_password_proof proof = { 0 };
+	struct channel_password_proof proof = {0};
 	uint8_t nonce[WIRE_NONCE_SIZE];
 	char *token = NULL;
 	enum status st;
 
 	random_bytes(nonce, sizeof(nonce));
 	if ((st = channel_password_prove(password, vault_server_key(vault),
-	    bytes_from_string(vault_name(vault)), &proof)) != STATUS_OK ||
+		 bytes_from_string(vault_name(vault)), &proof)) != STATUS_OK ||
 	    (st = wire_unpack(&peyk__v1__signed_identity__descriptor,
-	    vault_statement(vault), WIRE_SIGNED_IDENTITY_MAX, &statement)) !=
-	    STATUS_OK)
+		 vault_statement(vault), WIRE_SIGNED_IDENTITY_MAX,
+		 &statement)) != STATUS_OK)
 		goto out;
 	request.nonce = wire_field(BYTES_OF(nonce));
 	request.identity = statement;
@@ -398,9 +401,9 @@ store_sign_up(struct state *state, const struct vault *vault,
     struct bytes password, const char *invite)
 {
 	struct channel_request_fields fields = {
-		.sequence = channel_sequence_first(random_u64()),
-		.method = messenger_sign_up_sealed.path,
-		.server_key = vault_server_key(vault),
+	    .sequence = channel_sequence_first(random_u64()),
+	    .method = messenger_sign_up_sealed.path,
+	    .server_key = vault_server_key(vault),
 	};
 	struct sha256_digest hash;
 	struct buf body, message;
@@ -412,13 +415,13 @@ store_sign_up(struct state *state, const struct vault *vault,
 		goto out;
 	fields.body = buf_bytes(&body);
 	if ((st = channel_request_sign(vault_signing(vault), &fields, &message,
-	    &hash)) != STATUS_OK ||
+		 &hash)) != STATUS_OK ||
 	    (st = state_begin(state)) != STATUS_OK)
 		goto out;
 	if ((st = state_outbox_add(state, fields.sequence, fields.method,
-	    buf_bytes(&message))) == STATUS_OK &&
+		 buf_bytes(&message))) == STATUS_OK &&
 	    (st = state_account_set_sequence(state, fields.sequence)) ==
-	    STATUS_OK)
+		STATUS_OK)
 		st = state_commit(state);
 	state_rollback(state);
 out:
@@ -433,10 +436,10 @@ account_apply(struct session *session, const struct session_reply *reply)
 	char reason[sizeof(((struct state_account *)NULL)->refusal)];
 
 	if (reply->is_done)
-		return state_account_set_status(session_state(session),
-		    STATE_ACCOUNT_STATUS_ACTIVE, 0, "");
-	client_display(bytes_from_string(reply->message), reason,
-	    sizeof(reason));
+		return state_account_set_status(
+		    session_state(session), STATE_ACCOUNT_STATUS_ACTIVE, 0, "");
+	client_display(
+	    bytes_from_string(reply->message), reason, sizeof(reason));
 	return state_account_set_status(session_state(session),
 	    STATE_ACCOUNT_STATUS_REFUSED, reply->code, reason);
 }
@@ -450,7 +453,8 @@ fill_folder(struct account *account, const char *folder, struct bytes name,
     const struct signing_public_key *server_key, struct client_error *error)
 {
 	const struct password_cost cost = {
-		.passes = VAULT_PASSES, .memory_size = VAULT_MEMORY_SIZE,
+	    .passes = VAULT_PASSES,
+	    .memory_size = VAULT_MEMORY_SIZE,
 	};
 	const struct state_options options = state_options_of(account);
 	char key_path[HOME_PATH_MAX], state_path[HOME_PATH_MAX];
@@ -461,19 +465,20 @@ fill_folder(struct account *account, const char *folder, struct bytes name,
 	    (st = home_join(folder, HOME_STATE_FILE, state_path)) != STATUS_OK)
 		return client_error_set_plain(error, st, "make the account");
 	if ((st = vault_create(key_path, name, password, server_key, cost,
-	    &account->vault, error)) != STATUS_OK)
+		 &account->vault, error)) != STATUS_OK)
 		return st;
 	crash_point("signup.keys");
 	if ((st = state_create(state_path, vault_database_key(account->vault),
-	    &vault_signing(account->vault)->public_key, &options, &state)) ==
-	    STATUS_OK)
+		 &vault_signing(account->vault)->public_key, &options,
+		 &state)) == STATUS_OK)
 		st = store_sign_up(state, account->vault, password, invite);
 	/* Closing moves the log into the file. */
 	state_close(state);
 	if (st == STATUS_OK)
 		st = sync_folder(folder);
-	return st == STATUS_OK ? STATUS_OK :
-	    client_error_set_plain(error, st, "make the account's database");
+	return st == STATUS_OK ? STATUS_OK
+			       : client_error_set_plain(
+				     error, st, "make the account's database");
 }
 
 /* Asks who the server is, and whether it takes anybody. */
@@ -483,20 +488,21 @@ meet_server(const struct account *account, struct signing_public_key *key,
 {
 	struct connection *connection = NULL;
 	const struct session_server *server;
-	struct notice notice = { .kind = NOTICE_SERVER_PINNED };
+	struct notice notice = {.kind = NOTICE_SERVER_PINNED};
 	char text[256];
 	enum status st;
 
 	if ((st = connection_new(&account->address, &account->options,
-	    &connection, error)) != STATUS_OK ||
-	    (st = connection_learn(connection, NULL, clock_monotonic_ms() +
-	    (account->options.timeout_ms > 0 ? account->options.timeout_ms :
-	    ACCOUNT_TIMEOUT_MS_DEFAULT), error)) != STATUS_OK)
+		 &connection, error)) != STATUS_OK ||
+	    (st = connection_learn(connection, NULL,
+		 clock_monotonic_ms() + (account->options.timeout_ms > 0
+						? account->options.timeout_ms
+						: ACCOUNT_TIMEOUT_MS_DEFAULT),
+		 error)) != STATUS_OK)
 		goto out;
 	server = connection_server(connection);
 	*key = server->info.identity_key;
-	if (account->address.has_fingerprint ||
-	    account->options.notice == NULL)
+	if (account->address.has_fingerprint || account->options.notice == NULL)
 		goto out;
 	(void)snprintf(text, sizeof(text),
 	    "First contact with the server %s. Its fingerprint is\n  %s\n"
@@ -523,23 +529,23 @@ make_account(struct account *account, const char *server_folder,
 	if ((st = meet_server(account, &server_key, error)) != STATUS_OK)
 		return st;
 	if ((st = temporary_folder(server_folder, NEW_PREFIX, folder)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = file_make_folder(folder)) != STATUS_OK)
-		return client_error_set_plain(error, st,
-		    "make the account's folder");
+		return client_error_set_plain(
+		    error, st, "make the account's folder");
 	if ((st = fill_folder(account, folder, name, password, invite,
-	    &server_key, error)) != STATUS_OK)
+		 &server_key, error)) != STATUS_OK)
 		goto out;
 	crash_point("signup.database");
 	if (rename(folder, account->folder) != 0) {
-		st = client_error_set_plain(error, STATUS_IO,
-		    "make the account's folder");
+		st = client_error_set_plain(
+		    error, STATUS_IO, "make the account's folder");
 		goto out;
 	}
 	crash_point("signup.renamed");
 	if ((st = sync_folder(server_folder)) != STATUS_OK)
-		st = client_error_set_plain(error, st,
-		    "make the account's folder");
+		st = client_error_set_plain(
+		    error, st, "make the account's folder");
 out:
 	if (st != STATUS_OK)
 		remove_folder(folder);
@@ -560,8 +566,8 @@ exists_already(const struct account *account, struct client_error *error)
 
 /* Brings the SignUp in the outbox to its end. */
 static enum status
-finish_sign_up(struct account *account, const char *server_folder,
-    bool is_new, struct client_error *error)
+finish_sign_up(struct account *account, const char *server_folder, bool is_new,
+    struct client_error *error)
 {
 	struct session *session = NULL;
 	struct state_account row;
@@ -575,8 +581,7 @@ finish_sign_up(struct account *account, const char *server_folder,
 		st = exists_already(account, error);
 		goto out;
 	}
-	if (st == STATUS_OK &&
-	    row.status == STATE_ACCOUNT_STATUS_SIGNING_UP) {
+	if (st == STATUS_OK && row.status == STATE_ACCOUNT_STATUS_SIGNING_UP) {
 		if ((st = session_resolve(session, error)) != STATUS_OK)
 			goto out;
 		st = state_account_read(session_state(session), &row);
@@ -590,16 +595,18 @@ finish_sign_up(struct account *account, const char *server_folder,
 		session = NULL;
 		if ((st = discard(server_folder, account->folder)) !=
 		    STATUS_OK) {
-			st = client_error_set_plain(error, st,
-			    "remove the account's folder");
+			st = client_error_set_plain(
+			    error, st, "remove the account's folder");
 			goto out;
 		}
 		st = client_error_set(error,
-		    row.refusal_code == RPC_CODE_ALREADY_EXISTS ?
-		    STATUS_EXISTS : STATUS_DENIED, EXIT_CODE_REFUSED,
-		    row.refusal_code == RPC_CODE_ALREADY_EXISTS ?
-		    "The server refused: %s Choose another name." :
-		    "The server refused the sign-up: %s", row.refusal);
+		    row.refusal_code == RPC_CODE_ALREADY_EXISTS ? STATUS_EXISTS
+								: STATUS_DENIED,
+		    EXIT_CODE_REFUSED,
+		    row.refusal_code == RPC_CODE_ALREADY_EXISTS
+			? "The server refused: %s Choose another name."
+			: "The server refused the sign-up: %s",
+		    row.refusal);
 	}
 out:
 	session_close(session);
@@ -618,9 +625,9 @@ sign_up_locked(struct account *account, const char *server_folder,
 
 	remove_leftovers(server_folder);
 	if ((st = home_join(account->folder, HOME_KEY_FILE, key_path)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = home_join(account->folder, HOME_STATE_FILE, state_path)) !=
-	    STATUS_OK)
+		STATUS_OK)
 		return client_error_set_plain(error, st, "find the account");
 	if (exists(key_path)) {
 		st = vault_open(key_path, password, &account->vault, error);
@@ -632,8 +639,8 @@ sign_up_locked(struct account *account, const char *server_folder,
 		    account->folder);
 	} else {
 		is_new = true;
-		st = make_account(account, server_folder, name, password,
-		    invite, error);
+		st = make_account(
+		    account, server_folder, name, password, invite, error);
 	}
 	if (st != STATUS_OK)
 		return st;
@@ -653,8 +660,9 @@ make_server_folder(const char *folder, struct client_error *error)
 	if (st == STATUS_INVALID)
 		return client_error_set(error, st, EXIT_CODE_FAILED,
 		    "%s is in the way: it is no folder.", folder);
-	return st == STATUS_OK ? STATUS_OK :
-	    client_error_set_plain(error, st, "make its folder");
+	return st == STATUS_OK
+		   ? STATUS_OK
+		   : client_error_set_plain(error, st, "make its folder");
 }
 
 enum status
@@ -669,27 +677,28 @@ account_sign_up(const struct client_options *options, struct bytes name,
 
 	if ((st = new_account(options, &account, error)) != STATUS_OK ||
 	    (st = target_parse(options->server != NULL ? options->server : "",
-	    &account->address, error)) != STATUS_OK ||
+		 &account->address, error)) != STATUS_OK ||
 	    (st = home_account_path(account->home, &account->address, name,
-	    account->folder, error)) != STATUS_OK ||
+		 account->folder, error)) != STATUS_OK ||
 	    (st = home_server_path(account->home, &account->address,
-	    server_folder, error)) != STATUS_OK ||
+		 server_folder, error)) != STATUS_OK ||
 	    (st = vault_check_password(password, error)) != STATUS_OK ||
 	    (st = make_server_folder(server_folder, error)) != STATUS_OK)
 		goto out;
-	if ((st = home_join(server_folder, HOME_SERVER_LOCK_FILE,
-	    lock_path)) != STATUS_OK ||
+	if ((st = home_join(server_folder, HOME_SERVER_LOCK_FILE, lock_path)) !=
+		STATUS_OK ||
 	    (st = file_lock(lock_path, state_options_of(account).wait_ms,
-	    &lock)) != STATUS_OK) {
-		st = st == STATUS_BUSY ? client_error_set(error, st,
-		    EXIT_CODE_FAILED,
-		    "Another peyk is signing up at this server. Wait until it "
-		    "is done, and try again.") :
-		    client_error_set_plain(error, st, "lock its folder");
+		 &lock)) != STATUS_OK) {
+		st = st == STATUS_BUSY
+			 ? client_error_set(error, st, EXIT_CODE_FAILED,
+			       "Another peyk is signing up at this server. "
+			       "Wait until it "
+			       "is done, and try again.")
+			 : client_error_set_plain(error, st, "lock its folder");
 		goto out;
 	}
-	if ((st = sign_up_locked(account, server_folder, name, password,
-	    invite, error)) != STATUS_OK)
+	if ((st = sign_up_locked(account, server_folder, name, password, invite,
+		 error)) != STATUS_OK)
 		goto out;
 	*out = account;
 	account = NULL; /* now the caller's */

@@ -22,21 +22,20 @@ attempt_start(struct attempt *attempt, struct connection *connection,
     uint64_t timeout_ms, bool may_park)
 {
 	const struct rpc_call_options options = {
-		.timeout_ms = (int64_t)(timeout_ms +
-		    (may_park ? PARKED_MAX_MS : 0)),
-		.early_headers = may_park,
+	    .timeout_ms =
+		(int64_t)(timeout_ms + (may_park ? PARKED_MAX_MS : 0)),
+	    .early_headers = may_park,
 	};
-	const struct channel_sealing_key *key =
-	    channel_server_info_sealing_key(
+	const struct channel_sealing_key *key = channel_server_info_sealing_key(
 	    &connection_server(connection)->info, clock_wall_ms());
-	struct channel_sealed_request sealed = { 0 };
+	struct channel_sealed_request sealed = {0};
 	Peyk__V1__SealedRequest view = PEYK__V1__SEALED_REQUEST__INIT;
 	enum status st;
 
 	if (key == NULL)
 		return STATUS_STALE;
-	if ((st = channel_request_seal(request, key, &sealed,
-	    &attempt->exchange)) != STATUS_OK)
+	if ((st = channel_request_seal(
+		 request, key, &sealed, &attempt->exchange)) != STATUS_OK)
 		goto out;
 	channel_sealed_request_view(&sealed, &view);
 	st = rpc_client_call_start_message(connection_client(connection),
@@ -80,13 +79,12 @@ classify(const struct rpc_status *status)
 static enum status
 find_envelope(const struct attempt *attempt, struct buf *out)
 {
-	const struct rpc_status *status =
-	    rpc_client_call_status(attempt->call);
+	const struct rpc_status *status = rpc_client_call_status(attempt->call);
 
 	if (status->code == RPC_CODE_OK)
 		return buf_append(out, rpc_client_call_message(attempt->call));
-	return rpc_status_details_find(rpc_status_details(status),
-	    SEALED_RESPONSE_TYPE, out);
+	return rpc_status_details_find(
+	    rpc_status_details(status), SEALED_RESPONSE_TYPE, out);
 }
 
 /* Of a call that has ended. */
@@ -94,8 +92,7 @@ static enum status
 read_reply(struct attempt *attempt, const struct connection *connection,
     const struct vault *vault, enum attempt_result *result)
 {
-	const struct rpc_status *status =
-	    rpc_client_call_status(attempt->call);
+	const struct rpc_status *status = rpc_client_call_status(attempt->call);
 	struct buf envelope;
 	enum status st;
 
@@ -113,7 +110,7 @@ read_reply(struct attempt *attempt, const struct connection *connection,
 		/* Nobody vouches for what came. */
 		*result = classify(status);
 		if (rpc_status_details_find_retry(rpc_status_details(status),
-		    &attempt->retry_after_ms) != STATUS_OK)
+			&attempt->retry_after_ms) != STATUS_OK)
 			attempt->retry_after_ms = 0;
 		st = STATUS_OK;
 	}
@@ -127,12 +124,13 @@ attempt_wait(struct attempt *attempt, const struct connection *connection,
     enum attempt_result *result)
 {
 	if (!rpc_client_call_wait(attempt->call,
-	    may_park ? RPC_WAIT_HEADERS : RPC_WAIT_END, (int64_t)timeout_ms)) {
+		may_park ? RPC_WAIT_HEADERS : RPC_WAIT_END,
+		(int64_t)timeout_ms)) {
 		*result = ATTEMPT_NO_ANSWER;
 		return STATUS_OK;
 	}
-	if (!rpc_client_call_wait(attempt->call, RPC_WAIT_END,
-	    PARKED_AFTER_MS)) {
+	if (!rpc_client_call_wait(
+		attempt->call, RPC_WAIT_END, PARKED_AFTER_MS)) {
 		*result = ATTEMPT_PARKED;
 		return STATUS_OK;
 	}
@@ -145,5 +143,5 @@ attempt_clear(struct attempt *attempt)
 	rpc_client_call_free(attempt->call);
 	channel_reply_clear(&attempt->reply);
 	channel_exchange_clear(&attempt->exchange);
-	*attempt = (struct attempt){ 0 };
+	*attempt = (struct attempt){0};
 }

@@ -38,9 +38,10 @@ struct attempt {
 /*
  * Seals the request to the server's current key and starts the call, which
  * ends by itself after timeout_ms; with may_park as much later as a poll may
- * wait at the server, and then ATTEMPT_PARKED is possible. STATUS_STALE: no sealing key is in force.
- * STATUS_FORGED: the stored request is damaged, or the key unusable.
- * STATUS_INVALID, STATUS_TOO_LARGE: it is no request. STATUS_NOMEM.
+ * wait at the server, and then ATTEMPT_PARKED is possible. STATUS_STALE: no
+ * sealing key is in force. STATUS_FORGED: the stored request is damaged, or the
+ * key unusable. STATUS_INVALID, STATUS_TOO_LARGE: it is no request.
+ * STATUS_NOMEM.
  */
 MUST_CHECK enum status attempt_start(struct attempt *attempt,
     struct connection *connection, const struct rpc_sealed_method *method,

@@ -37,7 +37,7 @@ struct connection {
 
 	/* The handshakes run on threads of gRPC. */
 	pthread_mutex_t mutex;
-	bool has_certificate;            /* guarded by mutex, as are these: */
+	bool has_certificate; /* guarded by mutex, as are these: */
 	struct sha256_digest certificate;
 	bool was_refused;
 };
@@ -83,9 +83,9 @@ connection_new(const struct channel_address *address,
     const struct client_options *options, struct connection **out,
     struct client_error *error)
 {
-	struct rpc_channel_tls tls = { .verify = verify_certificate };
+	struct rpc_channel_tls tls = {.verify = verify_certificate};
 	struct rpc_channel_options channel = {
-		.max_message_bytes = WIRE_ENVELOPE_MAX + 1024,
+	    .max_message_bytes = WIRE_ENVELOPE_MAX + 1024,
 	};
 	struct connection *connection = NULL;
 	enum status st;
@@ -112,18 +112,20 @@ connection_new(const struct channel_address *address,
 	}
 	if ((st = rpc_loop_new(&connection->loop)) != STATUS_OK ||
 	    (st = rpc_channel_new(connection->target, &channel,
-	    &connection->channel)) != STATUS_OK)
+		 &connection->channel)) != STATUS_OK)
 		goto out;
 	connection->client = (struct rpc_client){
-		.channel = connection->channel, .loop = connection->loop,
+	    .channel = connection->channel,
+	    .loop = connection->loop,
 	};
 	connection_set_interrupt(connection, options->interrupt);
 	*out = connection;
 	connection = NULL; /* now the caller's */
 out:
 	connection_free(connection);
-	return st == STATUS_OK ? STATUS_OK :
-	    client_error_set_plain(error, st, "prepare a connection");
+	return st == STATUS_OK
+		   ? STATUS_OK
+		   : client_error_set_plain(error, st, "prepare a connection");
 }
 
 void
@@ -140,8 +142,8 @@ connection_free(struct connection *connection)
 }
 
 void
-connection_set_interrupt(struct connection *connection,
-    const volatile sig_atomic_t *interrupt)
+connection_set_interrupt(
+    struct connection *connection, const volatile sig_atomic_t *interrupt)
 {
 	connection->interrupt = interrupt;
 	rpc_loop_set_interrupt(connection->loop, interrupt);
@@ -213,8 +215,8 @@ smaller(uint64_t a, uint64_t b)
 }
 
 enum status
-connection_pause(struct connection *connection, uint64_t ms,
-    struct client_error *error)
+connection_pause(
+    struct connection *connection, uint64_t ms, struct client_error *error)
 {
 	uint64_t start_ms = clock_monotonic_ms(), passed_ms;
 
@@ -266,8 +268,8 @@ format_digest(const struct sha256_digest *digest,
 {
 	static const char digits[] = "0123456789abcdef";
 
-	_Static_assert(2 * sizeof(digest->bytes) ==
-	    CHANNEL_FINGERPRINT_LENGTH, "a fingerprint is a digest in hex");
+	_Static_assert(2 * sizeof(digest->bytes) == CHANNEL_FINGERPRINT_LENGTH,
+	    "a fingerprint is a digest in hex");
 	for (size_t i = 0; i < sizeof(digest->bytes); i++) {
 		out[2 * i] = digits[digest->bytes[i] >> 4];
 		out[2 * i + 1] = digits[digest->bytes[i] & 15];
@@ -297,24 +299,24 @@ check_identity(const struct connection *connection,
 	enum status st = STATUS_OK;
 
 	if (connection->address.has_fingerprint) {
-		st = channel_fingerprint_check(
-		    &connection->address.fingerprint,
+		st = channel_fingerprint_check(&connection->address.fingerprint,
 		    &server->info.identity_key);
 		if (st == STATUS_FORGED) {
-			format_digest(&connection->address.fingerprint,
-			    expected);
-			return other_server(connection, expected,
-			    server->fingerprint, error);
+			format_digest(
+			    &connection->address.fingerprint, expected);
+			return other_server(
+			    connection, expected, server->fingerprint, error);
 		}
 	}
 	if (st == STATUS_OK && pinned != NULL &&
 	    !signing_public_key_equal(pinned, &server->info.identity_key)) {
 		if ((st = channel_fingerprint(pinned, expected)) == STATUS_OK)
-			return other_server(connection, expected,
-			    server->fingerprint, error);
+			return other_server(
+			    connection, expected, server->fingerprint, error);
 	}
-	return st == STATUS_OK ? STATUS_OK :
-	    client_error_set_plain(error, st, "check the server's identity");
+	return st == STATUS_OK ? STATUS_OK
+			       : client_error_set_plain(
+				     error, st, "check the server's identity");
 }
 
 /* The certificate of the handshake against the one that is signed. */
@@ -328,9 +330,9 @@ check_certificate(struct connection *connection,
 		return STATUS_OK;
 	(void)pthread_mutex_lock(&connection->mutex);
 	is_same = connection->has_certificate &&
-	    server->info.has_tls_certificate &&
-	    sha256_digest_equal(&connection->certificate,
-	    &server->info.tls_certificate);
+		  server->info.has_tls_certificate &&
+		  sha256_digest_equal(
+		      &connection->certificate, &server->info.tls_certificate);
 	(void)pthread_mutex_unlock(&connection->mutex);
 	if (is_same)
 		return STATUS_OK;
@@ -350,15 +352,15 @@ ask(struct connection *connection, uint64_t timeout_ms,
 	const Peyk__V1__GetServerInfoRequest request =
 	    PEYK__V1__GET_SERVER_INFO_REQUEST__INIT;
 	const struct rpc_call_options options = {
-		.timeout_ms = (int64_t)timeout_ms,
+	    .timeout_ms = (int64_t)timeout_ms,
 	};
 	Peyk__V1__GetServerInfoResponse *response = NULL;
-	struct session_server server = { 0 };
-	struct rpc_status status = { 0 };
+	struct session_server server = {0};
+	struct rpc_status status = {0};
 	enum status st;
 
-	st = messenger_get_server_info(connection_client(connection),
-	    &options, &request, &response, &status);
+	st = messenger_get_server_info(connection_client(connection), &options,
+	    &request, &response, &status);
 	if (is_interrupted(connection)) {
 		st = STATUS_CANCELLED;
 		goto out;
@@ -368,15 +370,15 @@ ask(struct connection *connection, uint64_t timeout_ms,
 	if (st != STATUS_OK)
 		goto out;
 	if ((st = channel_server_info_verify(response, &server.info)) !=
-	    STATUS_OK ||
-	    (st = channel_fingerprint(&server.info.identity_key,
-	    server.fingerprint)) != STATUS_OK)
+		STATUS_OK ||
+	    (st = channel_fingerprint(
+		 &server.info.identity_key, server.fingerprint)) != STATUS_OK)
 		goto out;
 	*out = server;
 out:
 	if (response != NULL)
-		peyk__v1__get_server_info_response__free_unpacked(response,
-		    NULL);
+		peyk__v1__get_server_info_response__free_unpacked(
+		    response, NULL);
 	rpc_status_clear(&status);
 	return st;
 }
@@ -413,19 +415,22 @@ ask_until(struct connection *connection, uint64_t deadline_ms,
     struct session_server *out, struct client_error *error)
 {
 	uint64_t start_ms = clock_monotonic_ms(), now_ms = start_ms;
-	uint64_t first_ms = deadline_ms > start_ms ?
-	    (deadline_ms - start_ms) / 3 : 0;
+	uint64_t first_ms =
+	    deadline_ms > start_ms ? (deadline_ms - start_ms) / 3 : 0;
 	enum status st, waited;
 
 	if (first_ms < CONNECTION_FIRST_MS)
 		first_ms = CONNECTION_FIRST_MS;
 
 	for (unsigned attempt = 1;; attempt++) {
-		st = ask(connection, now_ms < deadline_ms ?
-		    smaller(deadline_ms - now_ms, ASK_TIMEOUT_MS) : 1, out);
+		st = ask(connection,
+		    now_ms < deadline_ms
+			? smaller(deadline_ms - now_ms, ASK_TIMEOUT_MS)
+			: 1,
+		    out);
 		if (is_interrupted(connection))
-			return client_error_set_plain(error, STATUS_CANCELLED,
-			    "connect");
+			return client_error_set_plain(
+			    error, STATUS_CANCELLED, "connect");
 		if (st == STATUS_OK)
 			return STATUS_OK;
 		if (st == STATUS_NOMEM)
@@ -438,11 +443,11 @@ ask_until(struct connection *connection, uint64_t deadline_ms,
 			    connection->target);
 		accept_new_certificate(connection);
 		if ((waited = connection_pause(connection,
-		    connection_backoff_ms(attempt), error)) != STATUS_OK)
+			 connection_backoff_ms(attempt), error)) != STATUS_OK)
 			return waited;
 		now_ms = clock_monotonic_ms();
-		if (now_ms >= deadline_ms || (!connection->was_reached &&
-		    now_ms - start_ms >= first_ms))
+		if (now_ms >= deadline_ms ||
+		    (!connection->was_reached && now_ms - start_ms >= first_ms))
 			return connection_unreachable(connection, st, error);
 	}
 }
@@ -458,9 +463,9 @@ connection_learn(struct connection *connection,
 	if (connection->is_known)
 		return STATUS_OK;
 	if ((st = ask_until(connection, deadline_ms, &server, error)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = check_identity(connection, &server, pinned, error)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = check_certificate(connection, &server, error)) != STATUS_OK)
 		return st;
 	connection->server = server;

@@ -34,8 +34,8 @@ MUST_CHECK enum status connection_new(const struct channel_address *address,
 /* NULL is a no-op. */
 void connection_free(struct connection *connection);
 
-void connection_set_interrupt(struct connection *connection,
-    const volatile sig_atomic_t *interrupt);
+void connection_set_interrupt(
+    struct connection *connection, const volatile sig_atomic_t *interrupt);
 
 /*
  * Learns who the server is, unless that is known: asks until it answers, or
@@ -75,8 +75,8 @@ const char *connection_target(const struct connection *connection);
 /*
  * Waits; STATUS_CANCELLED (with error filled in) when interrupted.
  */
-MUST_CHECK enum status connection_pause(struct connection *connection,
-    uint64_t ms, struct client_error *error);
+MUST_CHECK enum status connection_pause(
+    struct connection *connection, uint64_t ms, struct client_error *error);
 
 /* How long to wait before attempt number n (from 1), with some chance. */
 uint64_t connection_backoff_ms(unsigned attempt);

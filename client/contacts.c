@@ -39,7 +39,7 @@ contact_clear(struct contact *contact)
 	free(contact->canonical);
 	free(contact->identity);
 	free(contact->changed_identity);
-	*contact = (struct contact){ 0 };
+	*contact = (struct contact){0};
 }
 
 void
@@ -48,7 +48,7 @@ contact_list_clear(struct contact_list *list)
 	for (size_t i = 0; i < list->count; i++)
 		contact_clear(&list->items[i]);
 	free(list->items);
-	*list = (struct contact_list){ 0 };
+	*list = (struct contact_list){0};
 }
 
 static const struct signing_public_key *
@@ -61,8 +61,8 @@ enum status
 contacts_list(struct session *session, struct contact_list *out,
     struct client_error *error)
 {
-	enum status st = state_contact_list(session_state(session),
-	    server_key(session), out);
+	enum status st = state_contact_list(
+	    session_state(session), server_key(session), out);
 
 	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
 }
@@ -83,8 +83,8 @@ find(struct session *session, struct bytes name, struct contact *out,
 		st = client_error_set_plain(error, st, "read the username");
 		goto out;
 	}
-	st = state_contact_read(session_state(session), text,
-	    server_key(session), out);
+	st = state_contact_read(
+	    session_state(session), text, server_key(session), out);
 	if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 		st = state_error(error, st);
 out:
@@ -93,8 +93,8 @@ out:
 }
 
 enum status
-contacts_find(struct session *session, struct bytes name,
-    struct contact *out, struct client_error *error)
+contacts_find(struct session *session, struct bytes name, struct contact *out,
+    struct client_error *error)
 {
 	char shown[CLIENT_DISPLAY_SIZE];
 	enum status st = find(session, name, out, error);
@@ -183,8 +183,8 @@ ask(struct session *session, const struct bytes *names, size_t count,
 	(void)client_error_set(&told, STATUS_INVALID, EXIT_CODE_UNREACHABLE,
 	    "The server's answer makes no sense. It may be another version of "
 	    "Peyk.");
-	st = messenger_get_public_key(session_peer(session, &told), &request,
-	    &response);
+	st = messenger_get_public_key(
+	    session_peer(session, &told), &request, &response);
 	if (st == STATUS_OK && response->n_entries != count)
 		st = STATUS_INVALID;
 	if (st != STATUS_OK) {
@@ -197,8 +197,8 @@ ask(struct session *session, const struct bytes *names, size_t count,
 		    server_key(session), &look_ups[i], error);
 out:
 	if (response != NULL)
-		peyk__v1__get_public_key_response__free_unpacked(response,
-		    NULL);
+		peyk__v1__get_public_key_response__free_unpacked(
+		    response, NULL);
 	for (size_t i = 0; i < request.n_names; i++)
 		free(request.names[i]);
 	free(request.names);
@@ -212,13 +212,13 @@ take_over(struct session *session, const struct look_up *look_up,
 {
 	struct state *state = session_state(session);
 	const struct identity *identity = &look_up->identity;
-	struct contact pinned = { 0 };
+	struct contact pinned = {0};
 	bool is_same;
 	enum status st;
 
 	*effect = LOOK_UP_NOTHING;
-	st = state_contact_read(state, identity->canonical_name,
-	    server_key(session), &pinned);
+	st = state_contact_read(
+	    state, identity->canonical_name, server_key(session), &pinned);
 	if (st == STATUS_NOT_FOUND) {
 		*effect = LOOK_UP_PINNED;
 		return state_contact_pin(state, identity->canonical_name,
@@ -226,20 +226,20 @@ take_over(struct session *session, const struct look_up *look_up,
 	}
 	if (st != STATUS_OK)
 		return st;
-	is_same = signing_public_key_equal(&pinned.signing_key,
-	    &identity->signing_key) &&
-	    encryption_public_key_equal(&pinned.encryption_key,
-	    &identity->encryption_key);
+	is_same = signing_public_key_equal(
+		      &pinned.signing_key, &identity->signing_key) &&
+		  encryption_public_key_equal(
+		      &pinned.encryption_key, &identity->encryption_key);
 	if (is_same && pinned.is_changed) {
-		st = state_contact_set_changed(state,
-		    identity->canonical_name, bytes_empty(), 0);
+		st = state_contact_set_changed(
+		    state, identity->canonical_name, bytes_empty(), 0);
 	} else if (!is_same && (!pinned.is_changed ||
-	    !bytes_equal(buf_bytes(&look_up->statement), bytes_make(
-	    pinned.changed_identity, pinned.changed_identity_size)))) {
+				   !bytes_equal(buf_bytes(&look_up->statement),
+				       bytes_make(pinned.changed_identity,
+					   pinned.changed_identity_size)))) {
 		*effect = LOOK_UP_CHANGED;
-		st = state_contact_set_changed(state,
-		    identity->canonical_name, buf_bytes(&look_up->statement),
-		    clock_wall_ms());
+		st = state_contact_set_changed(state, identity->canonical_name,
+		    buf_bytes(&look_up->statement), clock_wall_ms());
 	}
 	contact_clear(&pinned);
 	return st;
@@ -252,21 +252,23 @@ tell(struct session *session, const struct look_up *look_up,
 	char name[CLIENT_DISPLAY_SIZE];
 	char text[CLIENT_DISPLAY_SIZE + 256];
 
-	client_display(bytes_from_string(look_up->identity.name), name,
-	    sizeof(name));
+	client_display(
+	    bytes_from_string(look_up->identity.name), name, sizeof(name));
 	switch (effect) {
 	case LOOK_UP_NOTHING:
 		break;
 	case LOOK_UP_PINNED:
 		(void)snprintf(text, sizeof(text),
 		    "First contact with %s: remembering its keys. Compare the "
-		    "safety number (peyk verify) to be sure who it is.", name);
+		    "safety number (peyk verify) to be sure who it is.",
+		    name);
 		session_notice(session, NOTICE_CONTACT_PINNED, name, 0, text);
 		break;
 	case LOOK_UP_CHANGED:
 		(void)snprintf(text, sizeof(text),
 		    "WARNING: the server names other keys for %s than before. "
-		    "Nothing is sent to it until they are accepted.", name);
+		    "Nothing is sent to it until they are accepted.",
+		    name);
 		session_notice(session, NOTICE_CONTACT_CHANGED, name, 0, text);
 		break;
 	}
@@ -310,15 +312,15 @@ contacts_refresh(struct session *session, const struct bytes *names,
 	look_ups = calloc(count, sizeof(*look_ups));
 	effects = calloc(count, sizeof(*effects));
 	if (look_ups == NULL || effects == NULL) {
-		st = client_error_set_plain(error, STATUS_NOMEM,
-		    "look names up");
+		st = client_error_set_plain(
+		    error, STATUS_NOMEM, "look names up");
 		goto out;
 	}
 	for (size_t i = 0; i < count; i++)
 		buf_init(&look_ups[i].statement, WIRE_SIGNED_IDENTITY_MAX);
 	if ((st = ask(session, names, count, look_ups, error)) != STATUS_OK ||
 	    (st = take_all_over(session, look_ups, count, effects, error)) !=
-	    STATUS_OK)
+		STATUS_OK)
 		goto out;
 	for (size_t i = 0; i < count; i++) {
 		tell(session, &look_ups[i], effects[i]);
@@ -357,8 +359,8 @@ contacts_resolve(struct session *session, struct bytes name,
 }
 
 enum status
-contacts_check_unchanged(const struct contact *contact,
-    struct client_error *error)
+contacts_check_unchanged(
+    const struct contact *contact, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
@@ -382,8 +384,8 @@ contacts_set_verified(struct session *session, const struct contact *contact,
 
 	if ((st = state_begin(state)) != STATUS_OK)
 		return state_error(error, st);
-	st = state_contact_set_verified(state, contact->canonical,
-	    is_verified ? clock_wall_ms() : 0);
+	st = state_contact_set_verified(
+	    state, contact->canonical, is_verified ? clock_wall_ms() : 0);
 	if (st == STATUS_OK)
 		st = state_commit(state);
 	state_rollback(state);
@@ -396,22 +398,23 @@ contacts_safety_number(struct session *session, const struct contact *contact,
     struct client_error *error)
 {
 	const struct vault *vault = account_vault(session_account(session));
-	struct bytes statement = bytes_make(contact->identity,
-	    contact->identity_size);
+	struct bytes statement =
+	    bytes_make(contact->identity, contact->identity_size);
 	struct identity identity;
 	enum status st;
 
 	assert(!of_changed || contact->is_changed);
 	if (of_changed)
-		statement = bytes_make(contact->changed_identity,
-		    contact->changed_identity_size);
-	st = identity_verify_bytes(statement, vault_server_key(vault),
-	    &identity);
+		statement = bytes_make(
+		    contact->changed_identity, contact->changed_identity_size);
+	st = identity_verify_bytes(
+	    statement, vault_server_key(vault), &identity);
 	if (st == STATUS_INVALID || st == STATUS_TOO_LARGE)
 		st = STATUS_FORGED;
 	if (st != STATUS_OK)
 		return state_error(error, st);
 	st = e2ee_safety_number(vault_identity(vault), &identity, out);
-	return st == STATUS_OK ? STATUS_OK : client_error_set_plain(error, st,
-	    "compute the safety number");
+	return st == STATUS_OK ? STATUS_OK
+			       : client_error_set_plain(
+				     error, st, "compute the safety number");
 }

@@ -19,7 +19,7 @@
  * pin stays.
  */
 struct contact {
-	char *name;      /* as its owner spells it; sanitize for a terminal */
+	char *name; /* as its owner spells it; sanitize for a terminal */
 	char *canonical;
 	struct signing_public_key signing_key; /* the pin */
 	struct encryption_public_key encryption_key;
@@ -51,8 +51,8 @@ MUST_CHECK enum status contacts_list(struct session *session,
  * The pinned contact of a name in any spelling; local. STATUS_NOT_FOUND
  * (exit 1), STATUS_INVALID (exit 2: no valid name).
  */
-MUST_CHECK enum status contacts_find(struct session *session,
-    struct bytes name, struct contact *out, struct client_error *error);
+MUST_CHECK enum status contacts_find(struct session *session, struct bytes name,
+    struct contact *out, struct client_error *error);
 
 /*
  * The contact of a name: the pin, or else the server's answer, verified,

@@ -16,7 +16,7 @@ trim_sequence(char *text)
 	size_t size = strlen(text);
 
 	while (size > 0 && !text_is_utf8(bytes_make(text, size)) &&
-	    strlen(text) - size < 4)
+	       strlen(text) - size < 4)
 		size--;
 	if (text_is_utf8(bytes_make(text, size)))
 		text[size] = '\0';
@@ -41,8 +41,8 @@ client_error_set(struct client_error *error, enum status st,
 }
 
 enum status
-client_error_set_plain(struct client_error *error, enum status st,
-    const char *doing)
+client_error_set_plain(
+    struct client_error *error, enum status st, const char *doing)
 {
 	int saved = errno;
 
@@ -56,8 +56,8 @@ client_error_set_plain(struct client_error *error, enum status st,
 		return client_error_set(error, st, EXIT_CODE_FAILED,
 		    "Peyk could not %s: %s.", doing, strerror(saved));
 	case STATUS_CANCELLED:
-		return client_error_set(error, st, EXIT_CODE_FAILED,
-		    "Interrupted.");
+		return client_error_set(
+		    error, st, EXIT_CODE_FAILED, "Interrupted.");
 	case STATUS_INVALID:
 	case STATUS_TOO_LARGE:
 	case STATUS_FORGED:

@@ -36,8 +36,8 @@ enum status client_error_set(struct client_error *error, enum status st,
  * of memory, a disk that is full (reads errno for STATUS_IO), a bug. doing
  * ends the sentence "Peyk could not ...", such as "open the local database".
  */
-enum status client_error_set_plain(struct client_error *error, enum status st,
-    const char *doing);
+enum status client_error_set_plain(
+    struct client_error *error, enum status st, const char *doing);
 
 /*
  * Text of others, such as a name, sanitized and cut to fit out with its NUL:

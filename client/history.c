@@ -13,7 +13,7 @@ message_clear(struct message *message)
 	free(message->peer);
 	free(message->peer_canonical);
 	free(message->text);
-	*message = (struct message){ 0 };
+	*message = (struct message){0};
 }
 
 void
@@ -22,12 +22,12 @@ message_list_clear(struct message_list *list)
 	for (size_t i = 0; i < list->count; i++)
 		message_clear(&list->items[i]);
 	free(list->items);
-	*list = (struct message_list){ 0 };
+	*list = (struct message_list){0};
 }
 
 enum status
-history_canonical(struct bytes name, struct buf *out,
-    struct client_error *error)
+history_canonical(
+    struct bytes name, struct buf *out, struct client_error *error)
 {
 	char shown[CLIENT_DISPLAY_SIZE];
 	enum status st;
@@ -39,8 +39,9 @@ history_canonical(struct bytes name, struct buf *out,
 		    "\"%s\" cannot be a username. %s", shown,
 		    name_problem_text(name_check(name)));
 	}
-	return st == STATUS_OK ? STATUS_OK :
-	    client_error_set_plain(error, st, "read the username");
+	return st == STATUS_OK
+		   ? STATUS_OK
+		   : client_error_set_plain(error, st, "read the username");
 }
 
 enum status
@@ -48,8 +49,10 @@ history_list(struct session *session, const struct history_query *query,
     struct message_list *out, struct client_error *error)
 {
 	struct state_message_query state_query = {
-		.after = query->after, .before = query->before,
-		.limit = query->limit, .is_from_end = query->is_from_end,
+	    .after = query->after,
+	    .before = query->before,
+	    .limit = query->limit,
+	    .is_from_end = query->is_from_end,
 	};
 	struct buf canonical;
 	enum status st;
@@ -63,8 +66,8 @@ history_list(struct session *session, const struct history_query *query,
 			goto out;
 		if ((st = buf_string(&canonical, &state_query.canonical)) !=
 		    STATUS_OK) {
-			st = client_error_set_plain(error, st,
-			    "read the username");
+			st = client_error_set_plain(
+			    error, st, "read the username");
 			goto out;
 		}
 	}
@@ -77,8 +80,8 @@ out:
 }
 
 void
-message_id_format(const uint8_t id[MESSAGE_ID_SIZE],
-    char out[MESSAGE_ID_TEXT_SIZE])
+message_id_format(
+    const uint8_t id[MESSAGE_ID_SIZE], char out[MESSAGE_ID_TEXT_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -109,8 +112,8 @@ without_hyphens(const char *text, char out[MESSAGE_ID_TEXT_SIZE])
 }
 
 enum status
-message_id_parse(const char *text, uint8_t out[MESSAGE_ID_SIZE],
-    struct client_error *error)
+message_id_parse(
+    const char *text, uint8_t out[MESSAGE_ID_SIZE], struct client_error *error)
 {
 	struct bytes digits = bytes_from_string(text);
 	char plain[MESSAGE_ID_TEXT_SIZE];
@@ -130,8 +133,9 @@ message_id_parse(const char *text, uint8_t out[MESSAGE_ID_SIZE],
 	if (st == STATUS_INVALID)
 		return client_error_set(error, st, EXIT_CODE_USAGE,
 		    "A message's id is 32 hexadecimal digits, or a UUID.");
-	return st == STATUS_OK ? STATUS_OK :
-	    client_error_set_plain(error, st, "read the id");
+	return st == STATUS_OK
+		   ? STATUS_OK
+		   : client_error_set_plain(error, st, "read the id");
 }
 
 const char *

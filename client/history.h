@@ -65,18 +65,18 @@ struct message {
 	int64_t number; /* local, rising in the order of storing */
 	enum message_direction direction;
 	uint8_t id[MESSAGE_ID_SIZE]; /* chosen by the sender */
-	char *peer;           /* the other's name, as it spells it */
+	char *peer;                  /* the other's name, as it spells it */
 	char *peer_canonical;
 	struct signing_public_key peer_key;
 	char *text; /* without a NUL inside */
 	size_t text_size;
-	uint64_t sent_at_ms;   /* the sender's clock */
-	uint64_t stored_at_ms; /* the server's clock; 0 while unknown */
+	uint64_t sent_at_ms;          /* the sender's clock */
+	uint64_t stored_at_ms;        /* the server's clock; 0 while unknown */
 	enum message_outcome outcome; /* outgoing */
 	enum message_author author;   /* incoming */
 	enum message_order order;     /* incoming */
 	uint64_t missing_before; /* MESSAGE_ORDER_MISSING: how many; else 0 */
-	bool is_shown; /* incoming: a command has displayed it */
+	bool is_shown;           /* incoming: a command has displayed it */
 };
 
 /* No-op on a zeroed one. */
@@ -109,18 +109,18 @@ MUST_CHECK enum status history_list(struct session *session,
     struct client_error *error);
 
 /* Appends the canonical form of a name. STATUS_INVALID (exit 2). */
-MUST_CHECK enum status history_canonical(struct bytes name, struct buf *out,
-    struct client_error *error);
+MUST_CHECK enum status history_canonical(
+    struct bytes name, struct buf *out, struct client_error *error);
 
 /* 32 lower-case hex digits and NUL. */
 #define MESSAGE_ID_TEXT_SIZE 33
 
-void message_id_format(const uint8_t id[MESSAGE_ID_SIZE],
-    char out[MESSAGE_ID_TEXT_SIZE]);
+void message_id_format(
+    const uint8_t id[MESSAGE_ID_SIZE], char out[MESSAGE_ID_TEXT_SIZE]);
 
 /* 32 hex digits, or a UUID with its hyphens. STATUS_INVALID (exit 2). */
-MUST_CHECK enum status message_id_parse(const char *text,
-    uint8_t out[MESSAGE_ID_SIZE], struct client_error *error);
+MUST_CHECK enum status message_id_parse(
+    const char *text, uint8_t out[MESSAGE_ID_SIZE], struct client_error *error);
 
 /*
  * "stored", "pending" and so on; "pinned", "unverified", "conflicting";

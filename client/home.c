@@ -41,13 +41,14 @@ user_home(void)
 		return home;
 	/* One thread at the start of a command; the result is copied. */
 	user = getpwuid(getuid());
-	return user != NULL && user->pw_dir != NULL && user->pw_dir[0] == '/' ?
-	    user->pw_dir : NULL;
+	return user != NULL && user->pw_dir != NULL && user->pw_dir[0] == '/'
+		   ? user->pw_dir
+		   : NULL;
 }
 
 enum status
-home_path(const char *option, char out[HOME_PATH_MAX],
-    struct client_error *error)
+home_path(
+    const char *option, char out[HOME_PATH_MAX], struct client_error *error)
 {
 	const char *data = getenv("XDG_DATA_HOME");
 	const char *home;
@@ -64,12 +65,12 @@ home_path(const char *option, char out[HOME_PATH_MAX],
 			    EXIT_CODE_USAGE,
 			    "There is no home folder for Peyk's files. Name "
 			    "one with --home or PEYK_HOME.");
-		size = snprintf(out, HOME_PATH_MAX, "%s/.local/share/peyk",
-		    home);
+		size =
+		    snprintf(out, HOME_PATH_MAX, "%s/.local/share/peyk", home);
 	}
 	if (size < 0)
-		return client_error_set_plain(error, STATUS_INTERNAL,
-		    "find its folder");
+		return client_error_set_plain(
+		    error, STATUS_INTERNAL, "find its folder");
 	return size < HOME_PATH_MAX ? STATUS_OK : too_long(error);
 }
 
@@ -184,17 +185,17 @@ home_accounts_clear(struct home_accounts *accounts)
 		free(accounts->items[i].folder);
 	}
 	free(accounts->items);
-	*accounts = (struct home_accounts){ 0 };
+	*accounts = (struct home_accounts){0};
 }
 
 /* Adds the account of a folder, if there is a key file in it. */
 static enum status
-add_account(struct home_accounts *accounts, const char *server,
-    const char *folder)
+add_account(
+    struct home_accounts *accounts, const char *server, const char *folder)
 {
 	char path[HOME_PATH_MAX];
 	char shown[CLIENT_DISPLAY_SIZE];
-	struct home_account account = { 0 };
+	struct home_account account = {0};
 	struct home_account *items;
 	struct buf name;
 	enum status st = STATUS_OK;
@@ -207,8 +208,8 @@ add_account(struct home_accounts *accounts, const char *server,
 	account.server = strdup(server);
 	account.name = strdup(shown);
 	account.folder = strdup(folder);
-	items = reallocarray(accounts->items, accounts->count + 1,
-	    sizeof(*items));
+	items =
+	    reallocarray(accounts->items, accounts->count + 1, sizeof(*items));
 	if (items != NULL)
 		accounts->items = items;
 	if (items == NULL || account.server == NULL || account.name == NULL ||
@@ -217,7 +218,7 @@ add_account(struct home_accounts *accounts, const char *server,
 		goto out;
 	}
 	accounts->items[accounts->count++] = account;
-	account = (struct home_account){ 0 };
+	account = (struct home_account){0};
 out:
 	free(account.server);
 	free(account.name);
@@ -228,8 +229,8 @@ out:
 
 /* The accounts in one HOME/SERVER. A folder that is not there has none. */
 static enum status
-list_server(struct home_accounts *accounts, const char *server,
-    const char *folder)
+list_server(
+    struct home_accounts *accounts, const char *server, const char *folder)
 {
 	char path[HOME_PATH_MAX];
 	struct dirent **entries = NULL;
@@ -252,7 +253,7 @@ enum status
 home_list(const char *home, const struct channel_address *address,
     struct home_accounts *out, struct client_error *error)
 {
-	struct home_accounts accounts = { 0 };
+	struct home_accounts accounts = {0};
 	char path[HOME_PATH_MAX];
 	char server[CLIENT_DISPLAY_SIZE];
 	struct dirent **entries = NULL;
@@ -274,8 +275,8 @@ home_list(const char *home, const struct channel_address *address,
 			if (home_join(home, entries[i]->d_name, path) !=
 			    STATUS_OK)
 				continue;
-			decode_component(entries[i]->d_name, server,
-			    sizeof(server));
+			decode_component(
+			    entries[i]->d_name, server, sizeof(server));
 			st = list_server(&accounts, server, path);
 		}
 	}
@@ -284,7 +285,7 @@ home_list(const char *home, const struct channel_address *address,
 		goto out;
 	}
 	*out = accounts;
-	accounts = (struct home_accounts){ 0 };
+	accounts = (struct home_accounts){0};
 out:
 	for (int i = 0; i < count; i++)
 		free(entries[i]);

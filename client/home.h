@@ -40,8 +40,8 @@
  * HOME itself. option may be NULL. STATUS_INVALID (exit 2) if there is no
  * home folder to be found or the path is too long. Creates nothing.
  */
-MUST_CHECK enum status home_path(const char *option, char out[HOME_PATH_MAX],
-    struct client_error *error);
+MUST_CHECK enum status home_path(
+    const char *option, char out[HOME_PATH_MAX], struct client_error *error);
 
 /* HOME/SERVER. Creates nothing. */
 MUST_CHECK enum status home_server_path(const char *home,
@@ -57,8 +57,8 @@ MUST_CHECK enum status home_account_path(const char *home,
     char out[HOME_PATH_MAX], struct client_error *error);
 
 /* out = folder "/" file. STATUS_TOO_LARGE if it does not fit. */
-MUST_CHECK enum status home_join(const char *folder, const char *file,
-    char out[HOME_PATH_MAX]);
+MUST_CHECK enum status home_join(
+    const char *folder, const char *file, char out[HOME_PATH_MAX]);
 
 /* One account that has a key file on this device. */
 struct home_account {

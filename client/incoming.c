@@ -50,9 +50,9 @@ struct receiving {
 	int poll_lock;       /* -1: another process has it */
 	bool has_looked;     /* for what dead processes had taken */
 	bool has_polled;
-	bool has_more;       /* the server has more */
-	unsigned failures;   /* in a row */
-	unsigned fruitless;  /* polls in a row that stored no message */
+	bool has_more;        /* the server has more */
+	unsigned failures;    /* in a row */
+	unsigned fruitless;   /* polls in a row that stored no message */
 	uint64_t fruitful_ms; /* when the last one did */
 };
 
@@ -63,20 +63,20 @@ static enum status
 is_pinned(struct session *session, const struct identity *sender, bool *out)
 {
 	const struct vault *vault = account_vault(session_account(session));
-	struct contact contact = { 0 };
+	struct contact contact = {0};
 	enum status st;
 
 	if (identity_is_same(sender, vault_identity(vault))) {
 		*out = true; /* a message to oneself */
 		return STATUS_OK;
 	}
-	st = state_contact_read(session_state(session),
-	    sender->canonical_name, vault_server_key(vault), &contact);
+	st = state_contact_read(session_state(session), sender->canonical_name,
+	    vault_server_key(vault), &contact);
 	*out = st == STATUS_OK &&
-	    signing_public_key_equal(&contact.signing_key,
-	    &sender->signing_key) &&
-	    encryption_public_key_equal(&contact.encryption_key,
-	    &sender->encryption_key);
+	       signing_public_key_equal(
+		   &contact.signing_key, &sender->signing_key) &&
+	       encryption_public_key_equal(
+		   &contact.encryption_key, &sender->encryption_key);
 	contact_clear(&contact);
 	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
 }
@@ -105,22 +105,22 @@ follow_chain(struct session *session, const struct e2ee_direct *direct,
     struct state_incoming *row)
 {
 	const struct e2ee_chain_link link = {
-		.counter = direct->counter,
-		.previous_hash = direct->has_previous_hash ?
-		    &direct->previous_hash : NULL,
+	    .counter = direct->counter,
+	    .previous_hash =
+		direct->has_previous_hash ? &direct->previous_hash : NULL,
 	};
 	struct state *state = session_state(session);
 	struct e2ee_chain chain;
 	enum status st;
 
-	st = state_receive_chain_read(state, &direct->sender.signing_key,
-	    &chain);
+	st = state_receive_chain_read(
+	    state, &direct->sender.signing_key, &chain);
 	if (st != STATUS_OK)
 		return st;
-	row->order = order_of(e2ee_chain_receive(&chain, &link,
-	    &direct->content_hash, &row->missing_before));
-	return state_receive_chain_write(state, &direct->sender.signing_key,
-	    &chain);
+	row->order = order_of(e2ee_chain_receive(
+	    &chain, &link, &direct->content_hash, &row->missing_before));
+	return state_receive_chain_write(
+	    state, &direct->sender.signing_key, &chain);
 }
 
 /* A text that was opened: into the history, unless it is there. */
@@ -130,22 +130,23 @@ store_text(struct session *session, const struct e2ee_direct *direct,
 {
 	struct state *state = session_state(session);
 	struct state_incoming row = {
-		.id = direct->id.bytes,
-		.peer = direct->sender.name,
-		.peer_canonical = direct->sender.canonical_name,
-		.peer_key = &direct->sender.signing_key,
-		.text = bytes_make(direct->text, direct->text_size),
-		.sent_at_ms = direct->sent_at_ms,
-		.stored_at_ms = stored_at_ms,
+	    .id = direct->id.bytes,
+	    .peer = direct->sender.name,
+	    .peer_canonical = direct->sender.canonical_name,
+	    .peer_key = &direct->sender.signing_key,
+	    .text = bytes_make(direct->text, direct->text_size),
+	    .sent_at_ms = direct->sent_at_ms,
+	    .stored_at_ms = stored_at_ms,
 	};
 	bool is_known;
 	enum status st;
 
-	if ((st = state_incoming_is_known(state, row.peer_key, row.id,
-	    &is_known)) != STATUS_OK || is_known)
+	if ((st = state_incoming_is_known(
+		 state, row.peer_key, row.id, &is_known)) != STATUS_OK ||
+	    is_known)
 		return st;
-	if ((st = is_pinned(session, &direct->sender,
-	    &row.is_author_pinned)) != STATUS_OK ||
+	if ((st = is_pinned(session, &direct->sender, &row.is_author_pinned)) !=
+		STATUS_OK ||
 	    (st = follow_chain(session, direct, &row)) != STATUS_OK ||
 	    (st = state_incoming_add(state, &row)) != STATUS_OK)
 		return st;
@@ -158,9 +159,10 @@ store_message(struct session *session, const Peyk__V1__InboxMessage *message)
 {
 	const struct vault *vault = account_vault(session_account(session));
 	struct state *state = session_state(session);
-	uint64_t stored_at_ms = message->stored_at_ms <= WIRE_TIME_MAX_MS ?
-	    message->stored_at_ms : 0;
-	struct e2ee_direct direct = { 0 };
+	uint64_t stored_at_ms = message->stored_at_ms <= WIRE_TIME_MAX_MS
+				    ? message->stored_at_ms
+				    : 0;
+	struct e2ee_direct direct = {0};
 	enum status st;
 
 	if (message->id.len != STATE_INBOX_ID_SIZE)
@@ -201,8 +203,9 @@ incoming_apply(struct session *session, const struct session_reply *reply)
 		return st;
 	/* First what was acknowledged, then what is to be. */
 	st = state_ack_settle(state, reply->sequence);
-	for (size_t i = 0; response != NULL && i < response->n_messages &&
-	    st == STATUS_OK; i++)
+	for (size_t i = 0;
+	     response != NULL && i < response->n_messages && st == STATUS_OK;
+	     i++)
 		st = store_message(session, response->messages[i]);
 	wire_free(response);
 	return st;
@@ -216,8 +219,8 @@ struct poll {
 };
 
 static enum status
-prepare(struct session *session, void *arg, uint64_t sequence,
-    struct buf *body, struct client_error *error)
+prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
+    struct client_error *error)
 {
 	const struct poll *poll = arg;
 	Peyk__V1__PollRequest request = PEYK__V1__POLL_REQUEST__INIT;
@@ -225,17 +228,17 @@ prepare(struct session *session, void *arg, uint64_t sequence,
 	struct buf ids;
 	enum status st;
 
-	buf_init(&ids, sizeof(fields) / sizeof(fields[0]) *
-	    STATE_INBOX_ID_SIZE);
-	st = state_ack_assign(session_state(session), sequence,
-	    poll->limit, &ids);
+	buf_init(
+	    &ids, sizeof(fields) / sizeof(fields[0]) * STATE_INBOX_ID_SIZE);
+	st = state_ack_assign(
+	    session_state(session), sequence, poll->limit, &ids);
 	if (st != STATUS_OK) {
 		st = state_error(error, st);
 		goto out;
 	}
 	for (size_t at = 0; at < ids.size; at += STATE_INBOX_ID_SIZE)
-		fields[request.n_acks++] = wire_field(bytes_make(
-		    ids.data + at, STATE_INBOX_ID_SIZE));
+		fields[request.n_acks++] =
+		    wire_field(bytes_make(ids.data + at, STATE_INBOX_ID_SIZE));
 	request.acks = fields;
 	request.max_messages = INCOMING_BATCH_MAX;
 	request.wait_ms = (uint32_t)poll->wait_ms;
@@ -252,13 +255,14 @@ poll_once(struct session *session, uint64_t wait_ms, bool *is_lost,
     bool *has_more, struct client_error *error)
 {
 	const struct session_server *server;
-	struct poll poll = { .limit = WIRE_MESSAGES_PER_POLL };
+	struct poll poll = {.limit = WIRE_MESSAGES_PER_POLL};
 	const struct session_request request = {
-		.method = &messenger_poll_sealed, .prepare = prepare,
-		.arg = &poll,
+	    .method = &messenger_poll_sealed,
+	    .prepare = prepare,
+	    .arg = &poll,
 	};
 	Peyk__V1__PollResponse *response = NULL;
-	struct session_result result = { 0 };
+	struct session_result result = {0};
 	enum status st;
 
 	if ((st = session_connect(session, error)) != STATUS_OK)
@@ -266,17 +270,18 @@ poll_once(struct session *session, uint64_t wait_ms, bool *is_lost,
 	server = session_server(session);
 	if (server->info.messages_per_poll < poll.limit)
 		poll.limit = server->info.messages_per_poll;
-	poll.wait_ms = wait_ms < server->info.poll_wait_ms ? wait_ms :
-	    server->info.poll_wait_ms;
-	st = poll.wait_ms > 0 ?
-	    session_poll(session, &request, poll.wait_ms, &result, error) :
-	    session_request(session, &request, &result, error);
+	poll.wait_ms = wait_ms < server->info.poll_wait_ms
+			   ? wait_ms
+			   : server->info.poll_wait_ms;
+	st = poll.wait_ms > 0
+		 ? session_poll(session, &request, poll.wait_ms, &result, error)
+		 : session_request(session, &request, &result, error);
 	if (st == STATUS_OK) {
 		*is_lost = result.is_lost;
 		/* What does not parse was dealt with by the effects. */
 		if (wire_unpack(&peyk__v1__poll_response__descriptor,
-		    buf_bytes(&result.reply), WIRE_BODY_MAX, &response) ==
-		    STATUS_OK)
+			buf_bytes(&result.reply), WIRE_BODY_MAX,
+			&response) == STATUS_OK)
 			*has_more = result.is_elsewhere || response->more;
 		wire_free(response);
 	}
@@ -292,14 +297,14 @@ judge_authors(struct session *session, const struct state_names *names)
 {
 	const struct vault *vault = account_vault(session_account(session));
 	struct state *state = session_state(session);
-	struct contact contact = { 0 };
+	struct contact contact = {0};
 	enum status st;
 
 	if ((st = state_begin(state)) != STATUS_OK)
 		return st;
 	for (size_t i = 0; i < names->count && st == STATUS_OK; i++) {
-		st = state_contact_read(state, names->items[i],
-		    vault_server_key(vault), &contact);
+		st = state_contact_read(
+		    state, names->items[i], vault_server_key(vault), &contact);
 		if (st != STATUS_OK && st != STATUS_NOT_FOUND)
 			break;
 		st = state_incoming_judge(state, names->items[i],
@@ -317,12 +322,12 @@ static enum status
 check_authors(struct session *session, struct client_error *error)
 {
 	struct bytes names_bytes[NAMES_MAX];
-	struct state_names names = { 0 };
+	struct state_names names = {0};
 	struct client_error told;
 	enum status st;
 
-	st = state_incoming_unchecked(session_state(session), NAMES_MAX,
-	    &names);
+	st =
+	    state_incoming_unchecked(session_state(session), NAMES_MAX, &names);
 	if (st != STATUS_OK)
 		return state_error(error, st);
 	if (names.count == 0)
@@ -369,14 +374,18 @@ tell_set_aside(struct session *session, struct client_error *error)
 	state_rollback(state);
 	if (st != STATUS_OK)
 		return state_error(error, st);
-	(void)snprintf(text, sizeof(text), count == 1 ?
-	    "%llu message could not be read and was set aside: it is damaged, "
-	    "was meant for somebody else, or comes from a newer Peyk." :
-	    "%llu messages could not be read and were set aside: they are "
-	    "damaged, were meant for somebody else, or come from a newer Peyk.",
+	(void)snprintf(text, sizeof(text),
+	    count == 1
+		? "%llu message could not be read and was set aside: it is "
+		  "damaged, "
+		  "was meant for somebody else, or comes from a newer Peyk."
+		: "%llu messages could not be read and were set aside: they "
+		  "are "
+		  "damaged, were meant for somebody else, or come from a newer "
+		  "Peyk.",
 	    (unsigned long long)count);
-	session_notice(session, NOTICE_SET_ASIDE, NULL, (unsigned long)count,
-	    text);
+	session_notice(
+	    session, NOTICE_SET_ASIDE, NULL, (unsigned long)count, text);
 	return STATUS_OK;
 }
 
@@ -414,8 +423,8 @@ tell_others(const struct receiving *receiving, struct client_error *error)
 		    "%llu new messages of others are waiting, the last from "
 		    "%s: \"peyk poll\" shows them.",
 		    (unsigned long long)count, name);
-	session_notice(session, NOTICE_OTHERS_WAITING, name,
-	    (unsigned long)count, text);
+	session_notice(
+	    session, NOTICE_OTHERS_WAITING, name, (unsigned long)count, text);
 	return STATUS_OK;
 }
 
@@ -426,7 +435,7 @@ take(struct receiving *receiving, struct message_list *out,
     struct client_error *error)
 {
 	struct state *state = session_state(receiving->session);
-	struct message_list list = { 0 };
+	struct message_list list = {0};
 	uint64_t waiting = 0;
 	enum status st;
 
@@ -438,8 +447,8 @@ take(struct receiving *receiving, struct message_list *out,
 	if (st == STATUS_OK)
 		st = state_begin(state);
 	if (st == STATUS_OK)
-		st = state_incoming_take(state, receiving->peer,
-		    receiving->limit, &list);
+		st = state_incoming_take(
+		    state, receiving->peer, receiving->limit, &list);
 	if (st == STATUS_OK)
 		st = state_commit(state);
 	state_rollback(state);
@@ -458,8 +467,8 @@ left_ms(const struct receiving *receiving)
 {
 	uint64_t passed_ms = clock_monotonic_ms() - receiving->start_ms;
 
-	return receiving->wait_ms > passed_ms ?
-	    receiving->wait_ms - passed_ms : 0;
+	return receiving->wait_ms > passed_ms ? receiving->wait_ms - passed_ms
+					      : 0;
 }
 
 /* Becomes the process that polls, if there is none. */
@@ -475,8 +484,9 @@ try_poll_lock(struct receiving *receiving, struct client_error *error)
 	    HOME_POLL_LOCK_FILE, path);
 	if (st == STATUS_OK)
 		st = file_lock(path, 0, &receiving->poll_lock);
-	return st == STATUS_OK || st == STATUS_BUSY ? STATUS_OK :
-	    client_error_set_plain(error, st, "lock the account");
+	return st == STATUS_OK || st == STATUS_BUSY
+		   ? STATUS_OK
+		   : client_error_set_plain(error, st, "lock the account");
 }
 
 /* The server is away while we wait: an error only after a while. */
@@ -485,14 +495,15 @@ bear(struct receiving *receiving, enum status st, struct client_error *error)
 {
 	uint64_t pause_ms;
 
-	if (st != STATUS_OK && ((st != STATUS_UNAVAILABLE &&
-	    st != STATUS_TIMEOUT) || !receiving->has_polled ||
-	    clock_monotonic_ms() - receiving->reached_ms >=
-	    session_timeout_ms(receiving->session)))
+	if (st != STATUS_OK &&
+	    ((st != STATUS_UNAVAILABLE && st != STATUS_TIMEOUT) ||
+		!receiving->has_polled ||
+		clock_monotonic_ms() - receiving->reached_ms >=
+		    session_timeout_ms(receiving->session)))
 		return st;
 	/* Lost replies, again and again, must not become a loop either. */
-	pause_ms = (uint64_t)EARLY_PAUSE_MS <<
-	    (receiving->failures < 4 ? receiving->failures : 4);
+	pause_ms = (uint64_t)EARLY_PAUSE_MS
+		   << (receiving->failures < 4 ? receiving->failures : 4);
 	receiving->failures++;
 	return session_pause(receiving->session, pause_ms, error);
 }
@@ -512,8 +523,7 @@ poll_and_wait(struct receiving *receiving, struct client_error *error)
 		wait_ms = POLL_WAIT_MS;
 	/* The first poll fetches at once what is there, and waits else. */
 	receiving->has_more = false;
-	st = poll_once(session, wait_ms, &is_lost, &receiving->has_more,
-	    error);
+	st = poll_once(session, wait_ms, &is_lost, &receiving->has_more, error);
 	if (st != STATUS_OK || is_lost)
 		return bear(receiving, st, error);
 	receiving->failures = 0;
@@ -526,16 +536,17 @@ poll_and_wait(struct receiving *receiving, struct client_error *error)
 	}
 	receiving->fruitless++;
 	took_ms = receiving->reached_ms - before_ms;
-	if (took_ms < EARLY_MS && (receiving->fruitless > FRUITLESS_MAX ||
-	    (wait_ms > EARLY_MS && !receiving->has_more)))
+	if (took_ms < EARLY_MS &&
+	    (receiving->fruitless > FRUITLESS_MAX ||
+		(wait_ms > EARLY_MS && !receiving->has_more)))
 		return session_pause(session, EARLY_PAUSE_MS, error);
 	return STATUS_OK;
 }
 
 /* Something of what the server has is not stored, or not acknowledged. */
 static enum status
-is_unfinished(const struct receiving *receiving, bool *out,
-    struct client_error *error)
+is_unfinished(
+    const struct receiving *receiving, bool *out, struct client_error *error)
 {
 	uint64_t acks = 0;
 	enum status st;
@@ -556,8 +567,9 @@ step(struct receiving *receiving, bool *is_over, struct client_error *error)
 
 	if ((st = is_unfinished(receiving, &is_open, error)) != STATUS_OK)
 		return st;
-	if (receiving->fruitless > FRUITLESS_MAX && clock_monotonic_ms() -
-	    receiving->fruitful_ms >= session_timeout_ms(receiving->session))
+	if (receiving->fruitless > FRUITLESS_MAX &&
+	    clock_monotonic_ms() - receiving->fruitful_ms >=
+		session_timeout_ms(receiving->session))
 		is_open = false;
 	if (!is_open && left_ms(receiving) == 0) {
 		*is_over = true;
@@ -567,8 +579,8 @@ step(struct receiving *receiving, bool *is_over, struct client_error *error)
 		if ((st = try_poll_lock(receiving, error)) != STATUS_OK)
 			return st;
 		if (receiving->poll_lock < 0)
-			return session_pause(receiving->session, WATCH_MS,
-			    error);
+			return session_pause(
+			    receiving->session, WATCH_MS, error);
 	}
 	if ((st = poll_and_wait(receiving, error)) != STATUS_OK ||
 	    (st = check_authors(receiving->session, error)) != STATUS_OK ||
@@ -589,7 +601,7 @@ receive(struct receiving *receiving, struct message_list *out,
 	    (st = tell_set_aside(receiving->session, error)) != STATUS_OK)
 		return st;
 	while ((st = take(receiving, out, error)) == STATUS_OK &&
-	    out->count == 0 && !is_over)
+	       out->count == 0 && !is_over)
 		if ((st = step(receiving, &is_over, error)) != STATUS_OK)
 			break;
 	return st;
@@ -600,11 +612,13 @@ incoming_receive(struct session *session, const struct incoming_query *query,
     struct message_list *out, struct client_error *error)
 {
 	struct receiving receiving = {
-		.session = session, .start_ms = clock_monotonic_ms(),
-		.wait_ms = query->wait_ms, .poll_lock = -1,
-		.limit = query->limit,
+	    .session = session,
+	    .start_ms = clock_monotonic_ms(),
+	    .wait_ms = query->wait_ms,
+	    .poll_lock = -1,
+	    .limit = query->limit,
 	};
-	struct message_list list = { 0 };
+	struct message_list list = {0};
 	struct buf canonical;
 	enum status st;
 
@@ -618,8 +632,8 @@ incoming_receive(struct session *session, const struct incoming_query *query,
 			goto out;
 		if ((st = buf_string(&canonical, &receiving.peer)) !=
 		    STATUS_OK) {
-			st = client_error_set_plain(error, st,
-			    "read the username");
+			st = client_error_set_plain(
+			    error, st, "read the username");
 			goto out;
 		}
 	}
@@ -643,8 +657,8 @@ set_shown(struct session *session, const struct message_list *messages,
 	if ((st = state_begin(state)) != STATUS_OK)
 		return state_error(error, st);
 	for (size_t i = 0; i < messages->count && st == STATUS_OK; i++)
-		st = state_incoming_set_shown(state,
-		    messages->items[i].number, is_shown);
+		st = state_incoming_set_shown(
+		    state, messages->items[i].number, is_shown);
 	if (st == STATUS_OK)
 		st = state_commit(state);
 	state_rollback(state);

@@ -31,7 +31,7 @@ enum notice_kind {
 /* Strings live until the call back returns. */
 struct notice {
 	enum notice_kind kind;
-	const char *name;        /* sanitized name of whom it is about, or NULL */
+	const char *name; /* sanitized name of whom it is about, or NULL */
 	const char *fingerprint; /* NOTICE_SERVER_PINNED, else NULL */
 	unsigned long count;     /* of messages, where it is about some */
 	const char *text;        /* one or more whole sentences */

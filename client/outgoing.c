@@ -31,7 +31,7 @@ struct batch {
 	const struct contact *contact;
 	const struct outgoing_message *messages;
 	const struct outgoing_result *results; /* hold the ids */
-	const size_t *indices; /* which of them */
+	const size_t *indices;                 /* which of them */
 	size_t count;
 };
 
@@ -58,23 +58,23 @@ seal_message(struct session *session, const struct batch *batch,
 	const struct contact *contact = batch->contact;
 	size_t index = batch->indices[position];
 	struct state_outgoing row = {
-		.id = batch->results[index].id,
-		.peer = contact->name,
-		.peer_canonical = contact->canonical,
-		.peer_key = &contact->signing_key,
-		.text = batch->messages[index].text,
-		.sent_at_ms = clock_wall_ms(),
-		.sequence = sequence,
-		.position = position,
-		.before = *chain,
+	    .id = batch->results[index].id,
+	    .peer = contact->name,
+	    .peer_canonical = contact->canonical,
+	    .peer_key = &contact->signing_key,
+	    .text = batch->messages[index].text,
+	    .sent_at_ms = clock_wall_ms(),
+	    .sequence = sequence,
+	    .position = position,
+	    .before = *chain,
 	};
 	struct e2ee_direct_draft draft = {
-		.sender = vault_statement(vault),
-		.sender_key = &vault_signing(vault)->secret_key,
-		.recipient_signing_key = &contact->signing_key,
-		.recipient_encryption_key = &contact->encryption_key,
-		.sent_at_ms = row.sent_at_ms,
-		.text = row.text,
+	    .sender = vault_statement(vault),
+	    .sender_key = &vault_signing(vault)->secret_key,
+	    .recipient_signing_key = &contact->signing_key,
+	    .recipient_encryption_key = &contact->encryption_key,
+	    .sent_at_ms = row.sent_at_ms,
+	    .text = row.text,
 	};
 	struct e2ee_chain_link link;
 	struct sha256_digest hash;
@@ -87,7 +87,7 @@ seal_message(struct session *session, const struct batch *batch,
 	draft.previous_hash = link.previous_hash;
 	if ((st = e2ee_direct_seal(&draft, out, &hash)) != STATUS_OK ||
 	    (st = state_outgoing_add(session_state(session), &row)) !=
-	    STATUS_OK)
+		STATUS_OK)
 		return st;
 	e2ee_chain_advance(chain, &hash);
 	return STATUS_OK;
@@ -127,7 +127,7 @@ static enum status
 check_contact(struct session *session, const struct contact *contact,
     struct client_error *error)
 {
-	struct contact current = { 0 };
+	struct contact current = {0};
 	enum status st;
 
 	st = state_contact_read(session_state(session), contact->canonical,
@@ -141,8 +141,8 @@ check_contact(struct session *session, const struct contact *contact,
 }
 
 static enum status
-prepare(struct session *session, void *arg, uint64_t sequence,
-    struct buf *body, struct client_error *error)
+prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
+    struct client_error *error)
 {
 	const struct batch *batch = arg;
 	const struct signing_public_key *peer = &batch->contact->signing_key;
@@ -163,7 +163,7 @@ prepare(struct session *session, void *arg, uint64_t sequence,
 	for (size_t i = 0; i < batch->count; i++) {
 		buf_init(&ciphertexts[i], WIRE_CIPHERTEXT_MAX);
 		if ((st = seal_message(session, batch, i, sequence, &chain,
-		    &ciphertexts[i])) != STATUS_OK)
+			 &ciphertexts[i])) != STATUS_OK)
 			goto out;
 	}
 	if ((st = state_send_chain_write(state, peer, &chain)) != STATUS_OK)
@@ -216,8 +216,8 @@ static enum status
 roll_back(struct state *state, const struct state_pending *pending)
 {
 	const struct e2ee_chain_link link = {
-		.counter = pending->before.counter + 1,
-		.previous_hash = &pending->before.hash,
+	    .counter = pending->before.counter + 1,
+	    .previous_hash = &pending->before.hash,
 	};
 	struct e2ee_chain chain;
 	enum status st;
@@ -235,8 +235,8 @@ settle_message(struct session *session, const struct state_pending *pending,
 {
 	struct session_tally *tally = session_tally(session);
 	struct state *state = session_state(session);
-	enum message_outcome outcome = result != NULL ? read_outcome(result) :
-	    MESSAGE_OUTCOME_REFUSED;
+	enum message_outcome outcome =
+	    result != NULL ? read_outcome(result) : MESSAGE_OUTCOME_REFUSED;
 	uint64_t stored_at_ms = 0;
 	enum status st;
 
@@ -248,8 +248,8 @@ settle_message(struct session *session, const struct state_pending *pending,
 		if ((st = roll_back(state, pending)) != STATUS_OK)
 			return st;
 	}
-	return state_outgoing_settle(state, pending->number, outcome,
-	    stored_at_ms);
+	return state_outgoing_settle(
+	    state, pending->number, outcome, stored_at_ms);
 }
 
 enum status
@@ -267,12 +267,13 @@ outgoing_apply(struct session *session, const struct session_reply *reply)
 			goto out;
 	}
 	if ((st = state_pending_list(session_state(session), reply->sequence,
-	    &pending, &count)) != STATUS_OK)
+		 &pending, &count)) != STATUS_OK)
 		goto out;
 	for (size_t i = 0; i < count && st == STATUS_OK; i++)
 		st = settle_message(session, &pending[i],
-		    response != NULL && response->n_results == count ?
-		    response->results[i] : NULL);
+		    response != NULL && response->n_results == count
+			? response->results[i]
+			: NULL);
 out:
 	wire_free(response);
 	free(pending);
@@ -288,20 +289,18 @@ check_text(struct bytes text, size_t position, size_t count,
 	char which[64] = "The message";
 
 	if (count > 1)
-		(void)snprintf(which, sizeof(which), "Message number %zu",
-		    position + 1);
+		(void)snprintf(
+		    which, sizeof(which), "Message number %zu", position + 1);
 	if (text.size == 0)
-		return client_error_set(error, STATUS_INVALID,
-		    EXIT_CODE_USAGE, "%s is empty. Nothing was sent.", which);
+		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
+		    "%s is empty. Nothing was sent.", which);
 	if (text.size > OUTGOING_TEXT_MAX)
-		return client_error_set(error, STATUS_INVALID,
-		    EXIT_CODE_USAGE,
+		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
 		    "%s is too long: it has %zu bytes, and a message may have "
 		    "%d. Nothing was sent. Divide it into several messages.",
 		    which, text.size, OUTGOING_TEXT_MAX);
 	if (!text_is_utf8(text) || memchr(text.data, '\0', text.size) != NULL)
-		return client_error_set(error, STATUS_INVALID,
-		    EXIT_CODE_USAGE,
+		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
 		    "%s is not text in UTF-8. Nothing was sent.", which);
 	return STATUS_OK;
 }
@@ -316,7 +315,7 @@ check_known(struct session *session, const struct contact *contact,
     bool *is_known, struct client_error *error)
 {
 	char shown[MESSAGE_ID_TEXT_SIZE];
-	struct message found = { 0 };
+	struct message found = {0};
 	bool is_same;
 	enum status st;
 
@@ -326,11 +325,11 @@ check_known(struct session *session, const struct contact *contact,
 		return STATUS_OK;
 	if (st != STATUS_OK)
 		return state_error(error, st);
-	is_same = strcmp(found.peer_canonical, contact->canonical) == 0 &&
-	    bytes_equal(message->text, bytes_make(found.text,
-	    found.text_size));
+	is_same =
+	    strcmp(found.peer_canonical, contact->canonical) == 0 &&
+	    bytes_equal(message->text, bytes_make(found.text, found.text_size));
 	if (is_same && (found.outcome == MESSAGE_OUTCOME_STORED ||
-	    found.outcome == MESSAGE_OUTCOME_PENDING)) {
+			   found.outcome == MESSAGE_OUTCOME_PENDING)) {
 		*is_known = true;
 		result->outcome = found.outcome;
 		result->sent_at_ms = found.sent_at_ms;
@@ -351,8 +350,8 @@ static size_t
 estimate(const struct session *session, struct bytes text)
 {
 	const struct vault *vault = account_vault(session_account(session));
-	size_t content = text.size + vault_statement(vault).size +
-	    CONTENT_EXTRA;
+	size_t content =
+	    text.size + vault_statement(vault).size + CONTENT_EXTRA;
 	size_t padded = WIRE_CONTENT_MIN;
 
 	while (padded < content)
@@ -383,14 +382,14 @@ static enum status
 read_results(struct session *session, const struct batch *batch,
     struct outgoing_result *results, struct client_error *error)
 {
-	struct message message = { 0 };
+	struct message message = {0};
 	enum status st;
 
 	for (size_t i = 0; i < batch->count; i++) {
 		struct outgoing_result *result = &results[batch->indices[i]];
 
-		st = state_outgoing_read(session_state(session), result->id,
-		    &message);
+		st = state_outgoing_read(
+		    session_state(session), result->id, &message);
 		if (st == STATUS_NOT_FOUND)
 			continue; /* it never got so far */
 		if (st != STATUS_OK)
@@ -409,7 +408,7 @@ explain_recipient(struct session *session, const struct contact *contact,
 {
 	struct bytes name = bytes_from_string(contact->canonical);
 	char shown[CLIENT_DISPLAY_SIZE];
-	struct contact current = { 0 };
+	struct contact current = {0};
 	bool is_found = false;
 	enum status st;
 
@@ -421,7 +420,8 @@ explain_recipient(struct session *session, const struct contact *contact,
 		return client_error_set(error, STATUS_NOT_FOUND,
 		    EXIT_CODE_REFUSED,
 		    "%s has no account at this server any more. The message "
-		    "was not sent.", shown);
+		    "was not sent.",
+		    shown);
 	if ((st = contacts_find(session, name, &current, error)) != STATUS_OK)
 		return st;
 	st = contacts_check_unchanged(&current, error);
@@ -430,7 +430,8 @@ explain_recipient(struct session *session, const struct contact *contact,
 		return st;
 	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 	    "The server does not take messages for %s at the moment. The "
-	    "message was not sent. Try again later.", shown);
+	    "message was not sent. Try again later.",
+	    shown);
 }
 
 static enum status
@@ -461,16 +462,17 @@ send_batch(struct session *session, struct batch *batch,
     struct outgoing_result *results, struct client_error *error)
 {
 	const struct session_request request = {
-		.method = &messenger_send_sealed, .prepare = prepare,
-		.arg = batch,
+	    .method = &messenger_send_sealed,
+	    .prepare = prepare,
+	    .arg = batch,
 	};
-	struct session_result result = { 0 };
+	struct session_result result = {0};
 	enum status st, read;
 
 	st = session_request(session, &request, &result, error);
 	session_result_clear(&result);
-	read = read_results(session, batch, results,
-	    st == STATUS_OK ? error : NULL);
+	read = read_results(
+	    session, batch, results, st == STATUS_OK ? error : NULL);
 	if (st != STATUS_OK)
 		return st;
 	if (read != STATUS_OK)
@@ -493,7 +495,7 @@ pick(struct session *session, const struct contact *contact,
 		is_known = false;
 		if (messages[i].has_id) {
 			if ((st = check_known(session, contact, &messages[i],
-			    &results[i], &is_known, error)) != STATUS_OK)
+				 &results[i], &is_known, error)) != STATUS_OK)
 				return st;
 		} else {
 			random_bytes(results[i].id, sizeof(results[i].id));
@@ -512,7 +514,9 @@ send_all(struct session *session, const struct contact *contact,
     struct client_error *error)
 {
 	struct batch batch = {
-		.contact = contact, .messages = messages, .results = results,
+	    .contact = contact,
+	    .messages = messages,
+	    .results = results,
 	};
 	size_t picked, done = 0;
 	enum status st;
@@ -521,12 +525,12 @@ send_all(struct session *session, const struct contact *contact,
 	    (st = session_connect(session, error)) != STATUS_OK ||
 	    (st = session_resolve(session, error)) != STATUS_OK ||
 	    (st = pick(session, contact, messages, count, results, indices,
-	    &picked, error)) != STATUS_OK)
+		 &picked, error)) != STATUS_OK)
 		return st;
 	while (done < picked) {
 		batch.indices = indices + done;
-		batch.count = fill_batch(session, messages, batch.indices,
-		    picked - done);
+		batch.count =
+		    fill_batch(session, messages, batch.indices, picked - done);
 		if ((st = send_batch(session, &batch, results, error)) !=
 		    STATUS_OK)
 			return st;
@@ -540,17 +544,16 @@ send_all(struct session *session, const struct contact *contact,
 enum status
 outgoing_send(struct session *session, struct bytes recipient,
     const struct outgoing_message *messages, size_t count,
-    struct outgoing_result *results,
-    void (*progress)(void *arg, size_t done), void *progress_arg,
-    struct client_error *error)
+    struct outgoing_result *results, void (*progress)(void *arg, size_t done),
+    void *progress_arg, struct client_error *error)
 {
-	struct contact contact = { 0 };
+	struct contact contact = {0};
 	size_t *indices = NULL;
 	enum status st = STATUS_OK;
 
 	for (size_t i = 0; i < count; i++) {
 		results[i] = (struct outgoing_result){
-			.outcome = MESSAGE_OUTCOME_NOT_SENT,
+		    .outcome = MESSAGE_OUTCOME_NOT_SENT,
 		};
 		if (messages[i].has_id)
 			memcpy(results[i].id, messages[i].id,
@@ -562,8 +565,8 @@ outgoing_send(struct session *session, struct bytes recipient,
 		return st;
 	indices = calloc(count, sizeof(*indices));
 	if (indices == NULL)
-		return client_error_set_plain(error, STATUS_NOMEM,
-		    "send the messages");
+		return client_error_set_plain(
+		    error, STATUS_NOMEM, "send the messages");
 	if ((st = contacts_resolve(session, recipient, &contact, error)) !=
 	    STATUS_OK)
 		goto out;

@@ -26,18 +26,17 @@ session_open(const struct account *account, struct session **out,
 		return client_error_set_plain(error, st, "find the account");
 	session = calloc(1, sizeof(*session));
 	if (session == NULL)
-		return client_error_set_plain(error, STATUS_NOMEM,
-		    "open the account");
+		return client_error_set_plain(
+		    error, STATUS_NOMEM, "open the account");
 	session->account = account;
 	session->lock = -1;
 	session->interrupt = options->interrupt;
 	state_options = (struct state_options){
-		.wait_ms = session_lock_wait_ms(session),
-		.interrupt = options->interrupt,
+	    .wait_ms = session_lock_wait_ms(session),
+	    .interrupt = options->interrupt,
 	};
 	st = state_open(path, vault_database_key(vault),
-	    &vault_signing(vault)->public_key, &state_options,
-	    &session->state);
+	    &vault_signing(vault)->public_key, &state_options, &session->state);
 	if (st == STATUS_NOT_FOUND)
 		st = client_error_set(error, STATUS_STALE, EXIT_CODE_FAILED,
 		    "The account's database %s is gone. Without it this "
@@ -48,7 +47,7 @@ session_open(const struct account *account, struct session **out,
 		st = state_error(error, st);
 	if (st != STATUS_OK ||
 	    (st = connection_new(account_address(account), options,
-	    &session->connection, error)) != STATUS_OK)
+		 &session->connection, error)) != STATUS_OK)
 		goto out;
 	*out = session;
 	session = NULL; /* now the caller's */
@@ -69,8 +68,8 @@ session_close(struct session *session)
 }
 
 void
-session_set_interrupt(struct session *session,
-    const volatile sig_atomic_t *flag)
+session_set_interrupt(
+    struct session *session, const volatile sig_atomic_t *flag)
 {
 	session->interrupt = flag;
 	state_set_interrupt(session->state, flag);
@@ -137,8 +136,7 @@ session_lock_wait_ms(const struct session *session)
 }
 
 enum status
-session_pause(struct session *session, uint64_t ms,
-    struct client_error *error)
+session_pause(struct session *session, uint64_t ms, struct client_error *error)
 {
 	return connection_pause(session->connection, ms, error);
 }
@@ -150,13 +148,16 @@ session_is_interrupted(const struct session *session)
 }
 
 void
-session_notice(struct session *session, enum notice_kind kind,
-    const char *name, unsigned long count, const char *text)
+session_notice(struct session *session, enum notice_kind kind, const char *name,
+    unsigned long count, const char *text)
 {
 	const struct client_options *options =
 	    account_options(session->account);
 	const struct notice notice = {
-		.kind = kind, .name = name, .count = count, .text = text,
+	    .kind = kind,
+	    .name = name,
+	    .count = count,
+	    .text = text,
 	};
 
 	assert(session->lock < 0);
@@ -179,11 +180,11 @@ session_lock(struct session *session, struct client_error *error)
 		return client_error_set_plain(error, st, "lock the account");
 	do {
 		if (session_is_interrupted(session))
-			return client_error_set_plain(error, STATUS_CANCELLED,
-			    "wait");
+			return client_error_set_plain(
+			    error, STATUS_CANCELLED, "wait");
 		st = file_lock(path, LOCK_STEP_MS, &session->lock);
 	} while (st == STATUS_BUSY && clock_monotonic_ms() - start_ms <
-	    session_lock_wait_ms(session));
+					  session_lock_wait_ms(session));
 	if (st == STATUS_BUSY)
 		return state_error(error, st);
 	if (st != STATUS_OK)

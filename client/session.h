@@ -50,8 +50,8 @@ MUST_CHECK enum status session_open(const struct account *account,
 void session_close(struct session *session);
 
 /* In place of the account's own. NULL: none. */
-void session_set_interrupt(struct session *session,
-    const volatile sig_atomic_t *flag);
+void session_set_interrupt(
+    struct session *session, const volatile sig_atomic_t *flag);
 
 const struct account *session_account(const struct session *session);
 
@@ -62,8 +62,8 @@ struct state *session_state(struct session *session);
  * Connects and checks who the server is, now rather than with the first
  * request. Common failures.
  */
-MUST_CHECK enum status session_connect(struct session *session,
-    struct client_error *error);
+MUST_CHECK enum status session_connect(
+    struct session *session, struct client_error *error);
 
 /* Verified; the fields are those of channel/server_info.h. */
 struct session_server {
@@ -78,7 +78,7 @@ const struct session_server *session_server(const struct session *session);
  * Finishes what an earlier run left in the outbox; every request does it by
  * itself. Common failures. Does not connect when there is nothing.
  */
-MUST_CHECK enum status session_resolve(struct session *session,
-    struct client_error *error);
+MUST_CHECK enum status session_resolve(
+    struct session *session, struct client_error *error);
 
 #endif

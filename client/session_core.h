@@ -16,17 +16,17 @@ struct session {
 	struct state *state;
 	struct connection *connection;
 	const volatile sig_atomic_t *interrupt;
-	int lock;       /* the account's lock; -1: not held */
-	bool is_quiet;  /* retrying was told */
-	bool has_recovered; /* since then; told when unlocked */
+	int lock;             /* the account's lock; -1: not held */
+	bool is_quiet;        /* retrying was told */
+	bool has_recovered;   /* since then; told when unlocked */
 	uint64_t others_told; /* messages of others that wait, as told last */
 	struct session_tally tally;
 	/* Of requests that an earlier run had left; told when unlocked. */
 	struct session_tally unfinished;
 };
 
-MUST_CHECK enum status session_lock(struct session *session,
-    struct client_error *error);
+MUST_CHECK enum status session_lock(
+    struct session *session, struct client_error *error);
 /* No-op when it is not held. */
 void session_unlock(struct session *session);
 

@@ -61,7 +61,7 @@ void
 session_result_clear(struct session_result *result)
 {
 	buf_clear(&result->reply);
-	*result = (struct session_result){ 0 };
+	*result = (struct session_result){0};
 }
 
 static enum status
@@ -107,7 +107,7 @@ apply_effects(struct session *session, const struct rpc_sealed_method *method,
 	 * with them what they acknowledged.
 	 */
 	if (reply->sequence > 0 && (st = state_ack_settle(session->state,
-	    reply->sequence - 1)) != STATUS_OK)
+					reply->sequence - 1)) != STATUS_OK)
 		return st;
 	return state_outbox_settle(session->state, reply->sequence);
 }
@@ -133,16 +133,16 @@ out:
 }
 
 static enum status
-describe_refusal(const struct session_reply *reply,
-    struct client_error *error)
+describe_refusal(const struct session_reply *reply, struct client_error *error)
 {
 	char reason[512];
 
-	client_display(bytes_from_string(reply->message), reason,
-	    sizeof(reason));
+	client_display(
+	    bytes_from_string(reply->message), reason, sizeof(reason));
 	return client_error_set(error,
-	    reply->code == RPC_CODE_ALREADY_EXISTS ? STATUS_EXISTS :
-	    STATUS_DENIED, EXIT_CODE_REFUSED, "The server refused: %s",
+	    reply->code == RPC_CODE_ALREADY_EXISTS ? STATUS_EXISTS
+						   : STATUS_DENIED,
+	    EXIT_CODE_REFUSED, "The server refused: %s",
 	    reason[0] != '\0' ? reason : "it gave no reason.");
 }
 
@@ -153,12 +153,12 @@ decide(struct settling *settling, const struct rpc_sealed_method *method,
     struct client_error *error)
 {
 	const struct session_reply reply = {
-		.sequence = settling->sequence,
-		.is_done = outcome->disposition ==
-		    PEYK__V1__DISPOSITION__DISPOSITION_DONE,
-		.code = outcome->code,
-		.message = outcome->message,
-		.body = outcome->body,
+	    .sequence = settling->sequence,
+	    .is_done =
+		outcome->disposition == PEYK__V1__DISPOSITION__DISPOSITION_DONE,
+	    .code = outcome->code,
+	    .message = outcome->message,
+	    .body = outcome->body,
 	};
 	enum status st;
 
@@ -166,17 +166,16 @@ decide(struct settling *settling, const struct rpc_sealed_method *method,
 	    STATUS_OK)
 		return st;
 	if (!reply.is_done) {
-		settling->refusal_status = describe_refusal(&reply,
-		    settling->refusal);
+		settling->refusal_status =
+		    describe_refusal(&reply, settling->refusal);
 		*out = SETTLEMENT_REFUSED;
 		return STATUS_OK;
 	}
 	if (settling->reply != NULL) {
 		buf_reset(settling->reply);
-		if ((st = buf_append(settling->reply, reply.body)) !=
-		    STATUS_OK)
-			return client_error_set_plain(error, st,
-			    "read the reply");
+		if ((st = buf_append(settling->reply, reply.body)) != STATUS_OK)
+			return client_error_set_plain(
+			    error, st, "read the reply");
 	}
 	*out = SETTLEMENT_DONE;
 	return STATUS_OK;
@@ -218,7 +217,7 @@ fill_gap(struct settling *settling, uint64_t expected, bool *is_filled,
 	if (settling->is_nested || expected >= settling->sequence)
 		return STATUS_OK;
 	if ((st = state_outbox_has_range(settling->session->state, expected,
-	    settling->sequence, &has_range)) != STATUS_OK)
+		 settling->sequence, &has_range)) != STATUS_OK)
 		return state_error(error, st);
 	if (!has_range)
 		return STATUS_OK;
@@ -258,7 +257,7 @@ judge(struct settling *settling, const struct rpc_sealed_method *method,
 		return STATUS_OK;
 	case PEYK__V1__DISPOSITION__DISPOSITION_GAP:
 		if ((st = fill_gap(settling, outcome->expected_sequence,
-		    &is_filled, error)) != STATUS_OK)
+			 &is_filled, error)) != STATUS_OK)
 			return st;
 		if (is_filled) {
 			settling->cause = ATTEMPT_UNREACHED;
@@ -296,7 +295,7 @@ judge_bare(struct settling *settling, struct attempt *attempt,
 			return st;
 		if (settling->parked != NULL) {
 			*settling->parked = *attempt;
-			*attempt = (struct attempt){ 0 };
+			*attempt = (struct attempt){0};
 		}
 		*is_settled = true;
 		*out = SETTLEMENT_PARKED;
@@ -323,8 +322,8 @@ static uint64_t
 attempt_timeout(const struct settling *settling)
 {
 	uint64_t now_ms = clock_monotonic_ms();
-	uint64_t left_ms = settling->deadline_ms > now_ms ?
-	    settling->deadline_ms - now_ms : 1;
+	uint64_t left_ms =
+	    settling->deadline_ms > now_ms ? settling->deadline_ms - now_ms : 1;
 
 	return left_ms < ATTEMPT_TIMEOUT_MS ? left_ms : ATTEMPT_TIMEOUT_MS;
 }
@@ -333,7 +332,7 @@ attempt_timeout(const struct settling *settling)
 static enum status
 check_request(struct bytes request)
 {
-	struct channel_request parsed = { 0 };
+	struct channel_request parsed = {0};
 	enum status st = channel_request_parse(request, &parsed);
 
 	channel_request_clear(&parsed);
@@ -349,7 +348,7 @@ try_entry(struct settling *settling, const struct outbox_entry *entry,
 	const struct vault *vault = account_vault(session->account);
 	const struct rpc_sealed_method *method = find_method(entry->method);
 	bool may_park = settling->may_park && method == &messenger_poll_sealed;
-	struct attempt attempt = { 0 };
+	struct attempt attempt = {0};
 	enum attempt_result result = ATTEMPT_UNREACHED;
 	uint64_t timeout_ms = attempt_timeout(settling);
 	enum status st;
@@ -380,10 +379,11 @@ try_entry(struct settling *settling, const struct outbox_entry *entry,
 		goto out;
 	}
 	settling->pause_ms = attempt.retry_after_ms;
-	st = result == ATTEMPT_REPLIED ?
-	    judge(settling, method, &attempt.reply.outcome, is_settled, out,
-	    error) :
-	    judge_bare(settling, &attempt, result, is_settled, out, error);
+	st = result == ATTEMPT_REPLIED
+		 ? judge(settling, method, &attempt.reply.outcome, is_settled,
+		       out, error)
+		 : judge_bare(
+		       settling, &attempt, result, is_settled, out, error);
 out:
 	attempt_clear(&attempt);
 	return st;
@@ -408,13 +408,14 @@ give_up(const struct settling *settling, struct client_error *error)
 	case ATTEMPT_SEALING_KEY:
 		return client_error_set(error, STATUS_UNAVAILABLE,
 		    EXIT_CODE_UNREACHABLE,
-		    "The server %s names no key that can be used now. The clock "
+		    "The server %s names no key that can be used now. The "
+		    "clock "
 		    "of this device or of the server may be wrong: check it, "
 		    "and try again.",
 		    connection_target(connection));
 	case ATTEMPT_NO_ANSWER:
-		return connection_unreachable(connection, STATUS_TIMEOUT,
-		    error);
+		return connection_unreachable(
+		    connection, STATUS_TIMEOUT, error);
 	case ATTEMPT_REPLIED:
 	case ATTEMPT_PARKED:
 	case ATTEMPT_UNREACHED:
@@ -451,8 +452,9 @@ rest(struct settling *settling, unsigned attempt, uint64_t start_ms,
 	enum status st;
 
 	if (settling->pause_ms > pause_ms)
-		pause_ms = settling->pause_ms < RETRY_AFTER_MAX_MS ?
-		    settling->pause_ms : RETRY_AFTER_MAX_MS;
+		pause_ms = settling->pause_ms < RETRY_AFTER_MAX_MS
+			       ? settling->pause_ms
+			       : RETRY_AFTER_MAX_MS;
 	/* A new sealing key is there to be fetched at once. */
 	if (settling->cause == ATTEMPT_SEALING_KEY && attempt == 1)
 		pause_ms = 0;
@@ -463,8 +465,8 @@ rest(struct settling *settling, unsigned attempt, uint64_t start_ms,
 	tell_retrying(session, start_ms);
 	if ((st = session_pause(session, pause_ms, error)) != STATUS_OK ||
 	    (st = connection_learn(session->connection,
-	    vault_server_key(account_vault(session->account)),
-	    settling->deadline_ms, error)) != STATUS_OK)
+		 vault_server_key(account_vault(session->account)),
+		 settling->deadline_ms, error)) != STATUS_OK)
 		return st;
 	return session_lock(session, error);
 }
@@ -474,17 +476,17 @@ rest(struct settling *settling, unsigned attempt, uint64_t start_ms,
  * (which rest() gives up in between; on failure it may be gone).
  */
 static enum status
-settle(struct settling *settling, enum settlement *out,
-    struct client_error *error)
+settle(
+    struct settling *settling, enum settlement *out, struct client_error *error)
 {
-	struct outbox_entry entry = { 0 };
+	struct outbox_entry entry = {0};
 	uint64_t start_ms = clock_monotonic_ms();
 	bool is_settled = false;
 	enum status st;
 
 	for (unsigned attempt = 1;; attempt++) {
-		st = state_outbox_read(settling->session->state,
-		    settling->sequence, &entry);
+		st = state_outbox_read(
+		    settling->session->state, settling->sequence, &entry);
 		if (st == STATUS_NOT_FOUND) {
 			*out = SETTLEMENT_ELSEWHERE;
 			return STATUS_OK;
@@ -511,8 +513,8 @@ settle(struct settling *settling, enum settlement *out,
 
 /* Under the lock: every entry that is not parked. */
 static enum status
-resolve(struct session *session, uint64_t deadline_ms,
-    struct client_error *error)
+resolve(
+    struct session *session, uint64_t deadline_ms, struct client_error *error)
 {
 	struct client_error ignored;
 	struct session_tally before;
@@ -521,12 +523,14 @@ resolve(struct session *session, uint64_t deadline_ms,
 	uint64_t sequence;
 	enum status st;
 
-	while ((st = state_outbox_first(session->state, &sequence)) ==
-	    STATUS_OK) {
+	while (
+	    (st = state_outbox_first(session->state, &sequence)) == STATUS_OK) {
 		settling = (struct settling){
-			.session = session, .sequence = sequence,
-			.deadline_ms = deadline_ms, .may_park = true,
-			.refusal = &ignored,
+		    .session = session,
+		    .sequence = sequence,
+		    .deadline_ms = deadline_ms,
+		    .may_park = true,
+		    .refusal = &ignored,
 		};
 		before = session->tally;
 		if ((st = settle(&settling, &settlement, error)) != STATUS_OK)
@@ -544,23 +548,27 @@ tell_unfinished(struct session *session)
 	struct session_tally tally = session->unfinished;
 	char text[256];
 
-	session->unfinished = (struct session_tally){ 0 };
+	session->unfinished = (struct session_tally){0};
 	if (tally.sent > 0) {
-		(void)snprintf(text, sizeof(text), tally.sent == 1 ?
-		    "%lu message that was left unfinished earlier has been "
-		    "sent now." :
-		    "%lu messages that were left unfinished earlier have been "
-		    "sent now.",
+		(void)snprintf(text, sizeof(text),
+		    tally.sent == 1 ? "%lu message that was left unfinished "
+				      "earlier has been "
+				      "sent now."
+				    : "%lu messages that were left unfinished "
+				      "earlier have been "
+				      "sent now.",
 		    tally.sent);
-		session_notice(session, NOTICE_UNFINISHED_SENT, NULL,
-		    tally.sent, text);
+		session_notice(
+		    session, NOTICE_UNFINISHED_SENT, NULL, tally.sent, text);
 	}
 	if (tally.refused > 0) {
-		(void)snprintf(text, sizeof(text), tally.refused == 1 ?
-		    "%lu message that was left unfinished earlier was refused "
-		    "by the server. The history shows it." :
-		    "%lu messages that were left unfinished earlier were "
-		    "refused by the server. The history shows them.",
+		(void)snprintf(text, sizeof(text),
+		    tally.refused == 1
+			? "%lu message that was left unfinished earlier was "
+			  "refused "
+			  "by the server. The history shows it."
+			: "%lu messages that were left unfinished earlier were "
+			  "refused by the server. The history shows them.",
 		    tally.refused);
 		session_notice(session, NOTICE_UNFINISHED_REFUSED, NULL,
 		    tally.refused, text);
@@ -569,15 +577,14 @@ tell_unfinished(struct session *session)
 
 /* Connects, locks, and finishes what is in the outbox. */
 static enum status
-begin(struct session *session, uint64_t deadline_ms,
-    struct client_error *error)
+begin(struct session *session, uint64_t deadline_ms, struct client_error *error)
 {
 	enum status st;
 
 	assert(session->lock < 0);
 	if ((st = connection_learn(session->connection,
-	    vault_server_key(account_vault(session->account)), deadline_ms,
-	    error)) != STATUS_OK ||
+		 vault_server_key(account_vault(session->account)), deadline_ms,
+		 error)) != STATUS_OK ||
 	    (st = session_lock(session, error)) != STATUS_OK)
 		return st;
 	return resolve(session, deadline_ms, error);
@@ -615,8 +622,8 @@ session_resolve(struct session *session, struct client_error *error)
 		return STATUS_OK;
 	if (st != STATUS_OK)
 		return state_error(error, st);
-	st = begin(session, clock_monotonic_ms() + session_timeout_ms(session),
-	    error);
+	st = begin(
+	    session, clock_monotonic_ms() + session_timeout_ms(session), error);
 	finish(session);
 	return st;
 }
@@ -625,14 +632,13 @@ session_resolve(struct session *session, struct client_error *error)
 
 /* Takes the next number for a request and stores it; in a transaction. */
 static enum status
-number_and_sign(struct session *session,
-    const struct session_request *request, uint64_t *sequence,
-    struct client_error *error)
+number_and_sign(struct session *session, const struct session_request *request,
+    uint64_t *sequence, struct client_error *error)
 {
 	const struct vault *vault = account_vault(session->account);
 	struct channel_request_fields fields = {
-		.method = request->method->path,
-		.server_key = vault_server_key(vault),
+	    .method = request->method->path,
+	    .server_key = vault_server_key(vault),
 	};
 	struct state_account account;
 	struct sha256_digest hash;
@@ -647,18 +653,18 @@ number_and_sign(struct session *session,
 	}
 	fields.sequence = account.last_sequence + 1;
 	if ((st = request->prepare(session, request->arg, fields.sequence,
-	    &body, error)) != STATUS_OK)
+		 &body, error)) != STATUS_OK)
 		goto out;
 	fields.body = buf_bytes(&body);
 	if ((st = channel_request_sign(vault_signing(vault), &fields, &message,
-	    &hash)) != STATUS_OK) {
+		 &hash)) != STATUS_OK) {
 		st = client_error_set_plain(error, st, "sign the request");
 		goto out;
 	}
 	if ((st = state_outbox_add(session->state, fields.sequence,
-	    fields.method, buf_bytes(&message))) != STATUS_OK ||
-	    (st = state_account_set_sequence(session->state,
-	    fields.sequence)) != STATUS_OK) {
+		 fields.method, buf_bytes(&message))) != STATUS_OK ||
+	    (st = state_account_set_sequence(
+		 session->state, fields.sequence)) != STATUS_OK) {
 		st = state_error(error, st);
 		goto out;
 	}
@@ -702,18 +708,18 @@ run(struct session *session, const struct session_request *request,
 	enum status st;
 
 	settling->session = session;
-	settling->deadline_ms = clock_monotonic_ms() +
-	    session_timeout_ms(session);
+	settling->deadline_ms =
+	    clock_monotonic_ms() + session_timeout_ms(session);
 	settling->reply = &result->reply;
 	buf_init(&result->reply, WIRE_BODY_MAX);
 	if ((st = begin(session, settling->deadline_ms, error)) != STATUS_OK ||
 	    (st = store(session, request, &settling->sequence, error)) !=
-	    STATUS_OK)
+		STATUS_OK)
 		goto out;
 	result->is_stored = true;
 	/* What was finished before may have taken the time. */
-	settling->deadline_ms = clock_monotonic_ms() +
-	    session_timeout_ms(session);
+	settling->deadline_ms =
+	    clock_monotonic_ms() + session_timeout_ms(session);
 	st = settle(settling, settlement, error);
 out:
 	finish(session);
@@ -743,17 +749,16 @@ conclude(const struct settling *settling, enum settlement settlement,
 }
 
 enum status
-session_request(struct session *session,
-    const struct session_request *request, struct session_result *result,
-    struct client_error *error)
+session_request(struct session *session, const struct session_request *request,
+    struct session_result *result, struct client_error *error)
 {
 	struct client_error refusal;
-	struct settling settling = { .refusal = &refusal };
+	struct settling settling = {.refusal = &refusal};
 	enum settlement settlement;
 	enum status st;
 
 	if ((st = run(session, request, &settling, &settlement, result,
-	    error)) != STATUS_OK)
+		 error)) != STATUS_OK)
 		return st;
 	return conclude(&settling, settlement, result, error);
 }
@@ -783,30 +788,31 @@ await_parked(struct settling *settling, struct attempt *attempt,
 	if (disposition != PEYK__V1__DISPOSITION__DISPOSITION_DONE &&
 	    disposition != PEYK__V1__DISPOSITION__DISPOSITION_REFUSED)
 		return STATUS_OK;
-	return decide(settling, &messenger_poll_sealed,
-	    &attempt->reply.outcome, settlement, error);
+	return decide(settling, &messenger_poll_sealed, &attempt->reply.outcome,
+	    settlement, error);
 }
 
 enum status
 session_poll(struct session *session, const struct session_request *request,
-    uint64_t wait_ms, struct session_result *result,
-    struct client_error *error)
+    uint64_t wait_ms, struct session_result *result, struct client_error *error)
 {
 	struct client_error refusal;
-	struct attempt parked = { 0 };
+	struct attempt parked = {0};
 	struct settling settling = {
-		.refusal = &refusal, .parked = &parked, .may_park = true,
+	    .refusal = &refusal,
+	    .parked = &parked,
+	    .may_park = true,
 	};
 	enum settlement settlement;
 	enum status st;
 
 	assert(wait_ms <= WIRE_POLL_WAIT_MAX_MS);
 	if ((st = run(session, request, &settling, &settlement, result,
-	    error)) != STATUS_OK)
+		 error)) != STATUS_OK)
 		goto out;
 	if (settlement == SETTLEMENT_PARKED &&
-	    (st = await_parked(&settling, &parked, wait_ms, &settlement,
-	    error)) != STATUS_OK)
+	    (st = await_parked(
+		 &settling, &parked, wait_ms, &settlement, error)) != STATUS_OK)
 		goto out;
 	st = conclude(&settling, settlement, result, error);
 out:
@@ -840,15 +846,17 @@ call_sealed(struct rpc_sealed_client *peer,
 {
 	struct session *session = (struct session *)peer;
 	struct session_request request = {
-		.method = method, .prepare = append_body, .arg = &body,
+	    .method = method,
+	    .prepare = append_body,
+	    .arg = &body,
 	};
-	struct session_result result = { 0 };
+	struct session_result result = {0};
 	enum status st = STATUS_OK;
 
 	for (unsigned i = 0; i < ELSEWHERE_MAX; i++) {
 		session_result_clear(&result);
-		st = session_request(session, &request, &result,
-		    session->peer_error);
+		st = session_request(
+		    session, &request, &result, session->peer_error);
 		if (st != STATUS_OK || !result.is_elsewhere)
 			break;
 	}
@@ -858,8 +866,8 @@ call_sealed(struct rpc_sealed_client *peer,
 		buf_reset(reply);
 		if ((st = buf_append(reply, buf_bytes(&result.reply))) !=
 		    STATUS_OK)
-			st = client_error_set_plain(session->peer_error, st,
-			    "read the reply");
+			st = client_error_set_plain(
+			    session->peer_error, st, "read the reply");
 	}
 	session_result_clear(&result);
 	return st;

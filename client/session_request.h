@@ -70,7 +70,7 @@ MUST_CHECK enum status session_poll(struct session *session,
 /* What a sealed reply decided. Borrowed. */
 struct session_reply {
 	uint64_t sequence;
-	bool is_done;        /* else refused, with code and message */
+	bool is_done; /* else refused, with code and message */
 	uint32_t code;
 	const char *message; /* the server's; not sanitized */
 	struct bytes body;
@@ -81,20 +81,20 @@ struct session_reply {
  * that removes the request from the outbox. A body that does not parse is the
  * server's fault and must not stop the account: treat it as a refusal.
  */
-MUST_CHECK enum status outgoing_apply(struct session *session,
-    const struct session_reply *reply);
-MUST_CHECK enum status incoming_apply(struct session *session,
-    const struct session_reply *reply);
-MUST_CHECK enum status account_apply(struct session *session,
-    const struct session_reply *reply);
+MUST_CHECK enum status outgoing_apply(
+    struct session *session, const struct session_reply *reply);
+MUST_CHECK enum status incoming_apply(
+    struct session *session, const struct session_reply *reply);
+MUST_CHECK enum status account_apply(
+    struct session *session, const struct session_reply *reply);
 
 /* ---- What the modules share of a session ---- */
 
 /* Counted while effects are applied. */
 struct session_tally {
-	unsigned long sent;      /* outgoing messages stored at the server */
-	unsigned long refused;   /* outgoing messages refused */
-	unsigned long received;  /* incoming messages stored here */
+	unsigned long sent;     /* outgoing messages stored at the server */
+	unsigned long refused;  /* outgoing messages refused */
+	unsigned long received; /* incoming messages stored here */
 	/* How many messages of others were waiting when it was last told. */
 	unsigned long others;
 };
@@ -111,16 +111,16 @@ uint64_t session_others_told(struct session *session, uint64_t count);
  * For generated stubs: requests without effects. What fails is told in error,
  * which lives as long as the peer is used.
  */
-struct rpc_sealed_client *session_peer(struct session *session,
-    struct client_error *error);
+struct rpc_sealed_client *session_peer(
+    struct session *session, struct client_error *error);
 
 /* No lock is held and no transaction is open (asserted). */
 void session_notice(struct session *session, enum notice_kind kind,
     const char *name, unsigned long count, const char *text);
 
 bool session_is_interrupted(const struct session *session);
-MUST_CHECK enum status session_pause(struct session *session, uint64_t ms,
-    struct client_error *error);
+MUST_CHECK enum status session_pause(
+    struct session *session, uint64_t ms, struct client_error *error);
 
 /* How long a request is repeated, and how long to wait for other peyks. */
 uint64_t session_timeout_ms(const struct session *session);

@@ -14,8 +14,9 @@
 #include "client/state_sql.h"
 #include "wire/limits.h"
 
-_Static_assert(sizeof(((struct outbox_entry *)NULL)->method) ==
-    WIRE_METHOD_MAX + 1, "the longest method name fits");
+_Static_assert(
+    sizeof(((struct outbox_entry *)NULL)->method) == WIRE_METHOD_MAX + 1,
+    "the longest method name fits");
 
 /* How often a locked database is tried again. */
 #define RETRY_MS 20
@@ -33,7 +34,7 @@ is_interrupted(const struct state *state)
 static int
 wait_for_others(void *arg, int count)
 {
-	const struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
+	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
 	struct state *state = arg;
 
 	if (count == 0)
@@ -52,8 +53,8 @@ static enum status
 run_script(struct state *state, const char *script)
 {
 	state->was_interrupted = false;
-	return state_status(state, sqlite3_exec(state->db, script, NULL, NULL,
-	    NULL));
+	return state_status(
+	    state, sqlite3_exec(state->db, script, NULL, NULL, NULL));
 }
 
 static int
@@ -80,25 +81,27 @@ set_key(sqlite3 *db, const struct database_key *key)
  * own format; 3.4 does not know it and ignores it.
  */
 static enum status
-open_database(struct state *state, const char *path,
-    const struct database_key *key)
+open_database(
+    struct state *state, const char *path, const struct database_key *key)
 {
-	int code = sqlite3_open_v2(path, &state->db, SQLITE_OPEN_READWRITE |
-	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	int code = sqlite3_open_v2(path, &state->db,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+		SQLITE_OPEN_PRIVATECACHE,
+	    NULL);
 
 	if (code != SQLITE_OK)
-		return state->db == NULL ? STATUS_NOMEM :
-		    state_status(state, code);
+		return state->db == NULL ? STATUS_NOMEM
+					 : state_status(state, code);
 	(void)sqlite3_extended_result_codes(state->db, 1);
-	if ((code = sqlite3_busy_handler(state->db, wait_for_others,
-	    state)) != SQLITE_OK ||
+	if ((code = sqlite3_busy_handler(state->db, wait_for_others, state)) !=
+		SQLITE_OK ||
 	    (code = set_key(state->db, key)) != SQLITE_OK)
 		return state_status(state, code);
 	return run_script(state, "PRAGMA cipher_compatibility = 3;"
-	    "PRAGMA cipher_page_size = 4096;"
-	    "PRAGMA temp_store = MEMORY;"
-	    "PRAGMA synchronous = FULL;"
-	    "PRAGMA foreign_keys = ON;");
+				 "PRAGMA cipher_page_size = 4096;"
+				 "PRAGMA temp_store = MEMORY;"
+				 "PRAGMA synchronous = FULL;"
+				 "PRAGMA foreign_keys = ON;");
 }
 
 static enum status
@@ -108,8 +111,8 @@ read_version(struct state *state, int *out)
 	int code;
 
 	state->was_interrupted = false;
-	code = sqlite3_prepare_v2(state->db, "PRAGMA user_version", -1,
-	    &statement, NULL);
+	code = sqlite3_prepare_v2(
+	    state->db, "PRAGMA user_version", -1, &statement, NULL);
 	if (code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW)
 		*out = sqlite3_column_int(statement, 0);
 	(void)sqlite3_finalize(statement);
@@ -201,7 +204,7 @@ state_create(const char *path, const struct database_key *key,
 	    (st = create_file(path)) != STATUS_OK ||
 	    (st = open_database(state, path, key)) != STATUS_OK ||
 	    (st = run_script(state, "PRAGMA journal_mode = WAL")) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = migrate(state)) != STATUS_OK ||
 	    (st = add_account(state)) != STATUS_OK)
 		goto out;
@@ -222,8 +225,9 @@ check_owner(struct state *state)
 
 	sql_start(&sql, state, STATE_ACCOUNT_READ);
 	st = sql_step(&sql, &has_row);
-	if (st == STATUS_OK && (!has_row || !bytes_equal(sql_bytes(&sql, 0),
-	    BYTES_OF(state->own_key.bytes))))
+	if (st == STATUS_OK &&
+	    (!has_row || !bytes_equal(sql_bytes(&sql, 0),
+			     BYTES_OF(state->own_key.bytes))))
 		st = STATUS_FORGED;
 	sql_end(&sql);
 	return st;
@@ -266,8 +270,7 @@ state_close(struct state *state)
 }
 
 void
-state_set_interrupt(struct state *state,
-    const volatile sig_atomic_t *interrupt)
+state_set_interrupt(struct state *state, const volatile sig_atomic_t *interrupt)
 {
 	state->interrupt = interrupt;
 }
@@ -313,8 +316,8 @@ state_rollback(struct state *state)
 	 * the handle does it.
 	 */
 	if (state->in_transaction && sqlite3_get_autocommit(state->db) == 0)
-		(void)sqlite3_exec(state->db,
-		    state_statements[STATE_ROLLBACK], NULL, NULL, NULL);
+		(void)sqlite3_exec(state->db, state_statements[STATE_ROLLBACK],
+		    NULL, NULL, NULL);
 	state->in_transaction = false;
 	errno = saved_errno;
 }
@@ -350,8 +353,7 @@ state_error(struct client_error *error, enum status st)
 	case STATUS_INTERNAL:
 		break;
 	}
-	return client_error_set_plain(error, st,
-	    "use the account's database");
+	return client_error_set_plain(error, st, "use the account's database");
 }
 
 /* ---- The account's row ---- */
@@ -359,7 +361,7 @@ state_error(struct client_error *error, enum status st)
 enum status
 state_account_read(struct state *state, struct state_account *out)
 {
-	struct state_account account = { 0 };
+	struct state_account account = {0};
 	struct bytes refusal;
 	struct sql sql;
 	bool has_row = false;
@@ -392,9 +394,8 @@ out:
 }
 
 enum status
-state_account_set_status(struct state *state,
-    enum state_account_status status, uint32_t refusal_code,
-    const char *refusal)
+state_account_set_status(struct state *state, enum state_account_status status,
+    uint32_t refusal_code, const char *refusal)
 {
 	struct sql sql;
 
@@ -423,7 +424,7 @@ void
 outbox_entry_clear(struct outbox_entry *entry)
 {
 	buf_clear(&entry->request);
-	*entry = (struct outbox_entry){ 0 };
+	*entry = (struct outbox_entry){0};
 }
 
 enum status
@@ -441,10 +442,10 @@ state_outbox_add(struct state *state, uint64_t sequence, const char *method,
 }
 
 enum status
-state_outbox_read(struct state *state, uint64_t sequence,
-    struct outbox_entry *out)
+state_outbox_read(
+    struct state *state, uint64_t sequence, struct outbox_entry *out)
 {
-	struct outbox_entry entry = { .sequence = sequence };
+	struct outbox_entry entry = {.sequence = sequence};
 	struct bytes method;
 	struct sql sql;
 	bool has_row = false;
@@ -470,7 +471,7 @@ state_outbox_read(struct state *state, uint64_t sequence,
 	if ((st = buf_append(&entry.request, sql_bytes(&sql, 2))) != STATUS_OK)
 		goto out;
 	*out = entry;
-	entry = (struct outbox_entry){ 0 }; /* now the caller's */
+	entry = (struct outbox_entry){0}; /* now the caller's */
 out:
 	sql_end(&sql);
 	outbox_entry_clear(&entry);
@@ -496,8 +497,8 @@ state_outbox_first(struct state *state, uint64_t *sequence)
 }
 
 enum status
-state_outbox_has_range(struct state *state, uint64_t from, uint64_t below,
-    bool *out)
+state_outbox_has_range(
+    struct state *state, uint64_t from, uint64_t below, bool *out)
 {
 	struct sql sql;
 	uint64_t count;

@@ -31,7 +31,7 @@
 struct state;
 
 struct state_options {
-	uint64_t wait_ms; /* for other processes */
+	uint64_t wait_ms;                       /* for other processes */
 	const volatile sig_atomic_t *interrupt; /* may be NULL */
 };
 
@@ -73,8 +73,8 @@ MUST_CHECK enum status state_open(const char *path,
 /* Rolls an open transaction back. NULL is a no-op. */
 void state_close(struct state *state);
 
-void state_set_interrupt(struct state *state,
-    const volatile sig_atomic_t *interrupt);
+void state_set_interrupt(
+    struct state *state, const volatile sig_atomic_t *interrupt);
 
 /*
  * A write transaction; none is open (asserted). Every function that writes
@@ -88,13 +88,13 @@ void state_rollback(struct state *state);
 /* What went wrong with the database, in words. */
 enum status state_error(struct client_error *error, enum status st);
 
-MUST_CHECK enum status state_account_read(struct state *state,
-    struct state_account *out);
+MUST_CHECK enum status state_account_read(
+    struct state *state, struct state_account *out);
 MUST_CHECK enum status state_account_set_status(struct state *state,
     enum state_account_status status, uint32_t refusal_code,
     const char *refusal);
-MUST_CHECK enum status state_account_set_sequence(struct state *state,
-    uint64_t last_sequence);
+MUST_CHECK enum status state_account_set_sequence(
+    struct state *state, uint64_t last_sequence);
 
 /* ---- The outbox ---- */
 
@@ -113,31 +113,31 @@ struct outbox_entry {
 /* No-op on a zeroed one. */
 void outbox_entry_clear(struct outbox_entry *entry);
 
-MUST_CHECK enum status state_outbox_add(struct state *state,
-    uint64_t sequence, const char *method, struct bytes request);
+MUST_CHECK enum status state_outbox_add(struct state *state, uint64_t sequence,
+    const char *method, struct bytes request);
 
 /* STATUS_NOT_FOUND: it was settled. */
-MUST_CHECK enum status state_outbox_read(struct state *state,
-    uint64_t sequence, struct outbox_entry *out);
+MUST_CHECK enum status state_outbox_read(
+    struct state *state, uint64_t sequence, struct outbox_entry *out);
 
 /* The oldest that is not parked. STATUS_NOT_FOUND: there is none. */
-MUST_CHECK enum status state_outbox_first(struct state *state,
-    uint64_t *sequence);
+MUST_CHECK enum status state_outbox_first(
+    struct state *state, uint64_t *sequence);
 
 /* Whether all of from to below are in the outbox. */
-MUST_CHECK enum status state_outbox_has_range(struct state *state,
-    uint64_t from, uint64_t below, bool *out);
+MUST_CHECK enum status state_outbox_has_range(
+    struct state *state, uint64_t from, uint64_t below, bool *out);
 
-MUST_CHECK enum status state_outbox_park(struct state *state,
-    uint64_t sequence);
-MUST_CHECK enum status state_outbox_count_parked(struct state *state,
-    uint64_t *out);
+MUST_CHECK enum status state_outbox_park(
+    struct state *state, uint64_t sequence);
+MUST_CHECK enum status state_outbox_count_parked(
+    struct state *state, uint64_t *out);
 
 /*
  * A sealed reply decided the request: removes it and everything parked
  * before it.
  */
-MUST_CHECK enum status state_outbox_settle(struct state *state,
-    uint64_t sequence);
+MUST_CHECK enum status state_outbox_settle(
+    struct state *state, uint64_t sequence);
 
 #endif

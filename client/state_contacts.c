@@ -38,20 +38,19 @@ read_statement(struct bytes statement,
 	Peyk__V1__Identity *identity = NULL;
 	enum status st;
 
-	if ((st = wire_unpack(&peyk__v1__signed_identity__descriptor,
-	    statement, WIRE_SIGNED_IDENTITY_MAX, &outer)) != STATUS_OK ||
+	if ((st = wire_unpack(&peyk__v1__signed_identity__descriptor, statement,
+		 WIRE_SIGNED_IDENTITY_MAX, &outer)) != STATUS_OK ||
 	    (st = wire_unpack(&peyk__v1__identity__descriptor,
-	    wire_bytes(outer->identity), WIRE_IDENTITY_MAX, &identity)) !=
-	    STATUS_OK ||
-	    (st = signing_public_key_import(
-	    wire_bytes(identity->signing_key), &contact->signing_key)) !=
-	    STATUS_OK ||
+		 wire_bytes(outer->identity), WIRE_IDENTITY_MAX, &identity)) !=
+		STATUS_OK ||
+	    (st = signing_public_key_import(wire_bytes(identity->signing_key),
+		 &contact->signing_key)) != STATUS_OK ||
 	    (st = encryption_public_key_import(
-	    wire_bytes(identity->encryption_key),
-	    &contact->encryption_key)) != STATUS_OK)
+		 wire_bytes(identity->encryption_key),
+		 &contact->encryption_key)) != STATUS_OK)
 		goto out;
 	if (!bytes_equal(wire_bytes(identity->server_key),
-	    BYTES_OF(server_key->bytes))) {
+		BYTES_OF(server_key->bytes))) {
 		st = STATUS_FORGED;
 		goto out;
 	}
@@ -61,16 +60,16 @@ read_statement(struct bytes statement,
 out:
 	wire_free(identity);
 	wire_free(outer);
-	return st == STATUS_INVALID || st == STATUS_TOO_LARGE ?
-	    STATUS_FORGED : st;
+	return st == STATUS_INVALID || st == STATUS_TOO_LARGE ? STATUS_FORGED
+							      : st;
 }
 
 /* The contact of the current row. */
 static enum status
-read_contact(const struct sql *sql,
-    const struct signing_public_key *server_key, struct contact *out)
+read_contact(const struct sql *sql, const struct signing_public_key *server_key,
+    struct contact *out)
 {
-	struct contact contact = { 0 };
+	struct contact contact = {0};
 	enum status st;
 
 	st = read_statement(sql_bytes(sql, 1), server_key, &contact);
@@ -81,15 +80,15 @@ read_contact(const struct sql *sql,
 	contact.is_changed = !sql_is_null(sql, 4);
 	contact.changed_at_ms = sql_u64(sql, 5);
 	if ((st = sql_copy_text(sql, 0, &contact.canonical, NULL)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = copy_bytes(sql_bytes(sql, 1), &contact.identity,
-	    &contact.identity_size)) != STATUS_OK ||
-	    (contact.is_changed && (st = copy_bytes(sql_bytes(sql, 4),
-	    &contact.changed_identity, &contact.changed_identity_size)) !=
-	    STATUS_OK))
+		 &contact.identity_size)) != STATUS_OK ||
+	    (contact.is_changed &&
+		(st = copy_bytes(sql_bytes(sql, 4), &contact.changed_identity,
+		     &contact.changed_identity_size)) != STATUS_OK))
 		goto out;
 	*out = contact;
-	contact = (struct contact){ 0 }; /* now the caller's */
+	contact = (struct contact){0}; /* now the caller's */
 out:
 	contact_clear(&contact);
 	return st;
@@ -106,8 +105,8 @@ state_contact_read(struct state *state, const char *canonical,
 	sql_start(&sql, state, STATE_CONTACT_READ);
 	sql_bind_text(&sql, canonical);
 	if ((st = sql_step(&sql, &has_row)) == STATUS_OK)
-		st = has_row ? read_contact(&sql, server_key, out) :
-		    STATUS_NOT_FOUND;
+		st = has_row ? read_contact(&sql, server_key, out)
+			     : STATUS_NOT_FOUND;
 	sql_end(&sql);
 	return st;
 }
@@ -116,7 +115,7 @@ enum status
 state_contact_list(struct state *state,
     const struct signing_public_key *server_key, struct contact_list *out)
 {
-	struct contact_list list = { 0 };
+	struct contact_list list = {0};
 	struct contact *items;
 	struct sql sql;
 	bool has_row = false;
@@ -124,22 +123,22 @@ state_contact_list(struct state *state,
 
 	sql_start(&sql, state, STATE_CONTACT_LIST);
 	while ((st = sql_step(&sql, &has_row)) == STATUS_OK && has_row) {
-		items = reallocarray(list.items, list.count + 1,
-		    sizeof(*items));
+		items =
+		    reallocarray(list.items, list.count + 1, sizeof(*items));
 		if (items == NULL) {
 			st = STATUS_NOMEM;
 			break;
 		}
 		list.items = items;
-		if ((st = read_contact(&sql, server_key,
-		    &items[list.count])) != STATUS_OK)
+		if ((st = read_contact(&sql, server_key, &items[list.count])) !=
+		    STATUS_OK)
 			break;
 		list.count++;
 	}
 	sql_end(&sql);
 	if (st == STATUS_OK) {
 		*out = list;
-		list = (struct contact_list){ 0 }; /* now the caller's */
+		list = (struct contact_list){0}; /* now the caller's */
 	}
 	contact_list_clear(&list);
 	return st;
@@ -177,8 +176,8 @@ state_contact_set_changed(struct state *state, const char *canonical,
 }
 
 enum status
-state_contact_set_verified(struct state *state, const char *canonical,
-    uint64_t at_ms)
+state_contact_set_verified(
+    struct state *state, const char *canonical, uint64_t at_ms)
 {
 	struct sql sql;
 
@@ -195,7 +194,7 @@ static enum status
 chain_read(struct state *state, enum state_statement statement,
     const struct signing_public_key *peer, struct e2ee_chain *out)
 {
-	struct e2ee_chain chain = { 0 };
+	struct e2ee_chain chain = {0};
 	struct sql sql;
 	bool has_row = false;
 	enum status st;
@@ -208,7 +207,7 @@ chain_read(struct state *state, enum state_statement statement,
 	if (has_row) {
 		chain.counter = sql_u64(&sql, 0);
 		if ((st = sql_copy(&sql, 1, chain.hash.bytes,
-		    sizeof(chain.hash.bytes))) != STATUS_OK)
+			 sizeof(chain.hash.bytes))) != STATUS_OK)
 			goto out;
 	}
 	*out = chain;

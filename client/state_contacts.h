@@ -29,8 +29,8 @@ MUST_CHECK enum status state_contact_set_changed(struct state *state,
     const char *canonical, struct bytes identity, uint64_t now_ms);
 
 /* at_ms: 0 takes the mark back. */
-MUST_CHECK enum status state_contact_set_verified(struct state *state,
-    const char *canonical, uint64_t at_ms);
+MUST_CHECK enum status state_contact_set_verified(
+    struct state *state, const char *canonical, uint64_t at_ms);
 
 /* Chains are named by the other's signing key; zeroed where there is none. */
 MUST_CHECK enum status state_send_chain_read(struct state *state,

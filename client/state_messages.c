@@ -28,7 +28,7 @@ state_names_clear(struct state_names *names)
 	for (size_t i = 0; i < names->count; i++)
 		free(names->items[i]);
 	free(names->items);
-	*names = (struct state_names){ 0 };
+	*names = (struct state_names){0};
 }
 
 /* ---- Reading rows ---- */
@@ -37,7 +37,7 @@ state_names_clear(struct state_names *names)
 static enum status
 read_message(const struct sql *sql, struct message *out)
 {
-	struct message message = { 0 };
+	struct message message = {0};
 	int64_t direction, outcome, author, order;
 	enum status st = STATUS_FORGED;
 
@@ -46,32 +46,33 @@ read_message(const struct sql *sql, struct message *out)
 	author = sql_i64(sql, 10);
 	order = sql_i64(sql, 13);
 	if (direction < 0 || direction > MESSAGE_DIRECTION_OUTGOING ||
-	    outcome < 0 || outcome > MESSAGE_OUTCOME_REFUSED ||
-	    author < 0 || author > AUTHOR_UNCHECKED ||
-	    order < 0 || order > MESSAGE_ORDER_ANEW)
+	    outcome < 0 || outcome > MESSAGE_OUTCOME_REFUSED || author < 0 ||
+	    author > AUTHOR_UNCHECKED || order < 0 ||
+	    order > MESSAGE_ORDER_ANEW)
 		goto out;
 	message.number = sql_i64(sql, 0);
 	message.direction = (enum message_direction)direction;
 	message.outcome = (enum message_outcome)outcome;
-	message.author = author == AUTHOR_UNCHECKED ?
-	    MESSAGE_AUTHOR_UNVERIFIED : (enum message_author)author;
+	message.author = author == AUTHOR_UNCHECKED
+			     ? MESSAGE_AUTHOR_UNVERIFIED
+			     : (enum message_author)author;
 	message.sent_at_ms = sql_u64(sql, 7);
 	message.stored_at_ms = sql_u64(sql, 8);
 	message.order = (enum message_order)order;
 	message.missing_before = sql_u64(sql, 11);
 	message.is_shown = sql_i64(sql, 12) == SHOWN_DONE;
 	if ((st = sql_copy(sql, 2, message.id, sizeof(message.id))) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = sql_copy(sql, 5, message.peer_key.bytes,
-	    sizeof(message.peer_key.bytes))) != STATUS_OK ||
+		 sizeof(message.peer_key.bytes))) != STATUS_OK ||
 	    (st = sql_copy_text(sql, 3, &message.peer, NULL)) != STATUS_OK ||
 	    (st = sql_copy_text(sql, 4, &message.peer_canonical, NULL)) !=
-	    STATUS_OK ||
-	    (st = sql_copy_text(sql, 6, &message.text,
-	    &message.text_size)) != STATUS_OK)
+		STATUS_OK ||
+	    (st = sql_copy_text(sql, 6, &message.text, &message.text_size)) !=
+		STATUS_OK)
 		goto out;
 	*out = message;
-	message = (struct message){ 0 }; /* now the caller's */
+	message = (struct message){0}; /* now the caller's */
 out:
 	message_clear(&message);
 	return st;
@@ -81,7 +82,7 @@ out:
 static enum status
 read_messages(struct sql *sql, struct message_list *out)
 {
-	struct message_list list = { 0 };
+	struct message_list list = {0};
 	struct message *items;
 	size_t capacity = 0;
 	bool has_row = false;
@@ -90,8 +91,8 @@ read_messages(struct sql *sql, struct message_list *out)
 	while ((st = sql_step(sql, &has_row)) == STATUS_OK && has_row) {
 		if (list.count == capacity) {
 			capacity = capacity == 0 ? 16 : 2 * capacity;
-			items = reallocarray(list.items, capacity,
-			    sizeof(*items));
+			items =
+			    reallocarray(list.items, capacity, sizeof(*items));
 			if (items == NULL) {
 				st = STATUS_NOMEM;
 				break;
@@ -106,20 +107,21 @@ read_messages(struct sql *sql, struct message_list *out)
 	sql_end(sql);
 	if (st == STATUS_OK) {
 		*out = list;
-		list = (struct message_list){ 0 }; /* now the caller's */
+		list = (struct message_list){0}; /* now the caller's */
 	}
 	message_list_clear(&list);
 	return st;
 }
 
 enum status
-state_message_list(struct state *state,
-    const struct state_message_query *query, struct message_list *out)
+state_message_list(struct state *state, const struct state_message_query *query,
+    struct message_list *out)
 {
 	struct sql sql;
 
-	sql_start(&sql, state, query->is_from_end ?
-	    STATE_MESSAGE_LIST_LAST : STATE_MESSAGE_LIST_FIRST);
+	sql_start(&sql, state,
+	    query->is_from_end ? STATE_MESSAGE_LIST_LAST
+			       : STATE_MESSAGE_LIST_FIRST);
 	sql_bind_text(&sql, query->canonical);
 	sql_bind_i64(&sql, query->after);
 	sql_bind_i64(&sql, query->before > 0 ? query->before : INT64_MAX);
@@ -164,8 +166,8 @@ state_outgoing_add(struct state *state, const struct state_outgoing *message)
 }
 
 enum status
-state_outgoing_read(struct state *state, const uint8_t id[MESSAGE_ID_SIZE],
-    struct message *out)
+state_outgoing_read(
+    struct state *state, const uint8_t id[MESSAGE_ID_SIZE], struct message *out)
 {
 	struct sql sql;
 	bool has_row = false;
@@ -187,10 +189,10 @@ read_pending(const struct sql *sql, struct state_pending *out)
 	out->number = sql_i64(sql, 0);
 	out->before.counter = sql_u64(sql, 2);
 	if ((st = sql_copy(sql, 1, out->peer_key.bytes,
-	    sizeof(out->peer_key.bytes))) != STATUS_OK)
+		 sizeof(out->peer_key.bytes))) != STATUS_OK)
 		return st;
-	return sql_copy(sql, 3, out->before.hash.bytes,
-	    sizeof(out->before.hash.bytes));
+	return sql_copy(
+	    sql, 3, out->before.hash.bytes, sizeof(out->before.hash.bytes));
 }
 
 enum status
@@ -273,18 +275,19 @@ state_incoming_add(struct state *state, const struct state_incoming *message)
 	sql_bind_text_bytes(&sql, message->text);
 	sql_bind_u64(&sql, message->sent_at_ms);
 	sql_bind_u64(&sql, message->stored_at_ms);
-	sql_bind_u64(&sql, message->is_author_pinned ?
-	    (uint64_t)MESSAGE_AUTHOR_PINNED : AUTHOR_UNCHECKED);
+	sql_bind_u64(&sql, message->is_author_pinned
+			       ? (uint64_t)MESSAGE_AUTHOR_PINNED
+			       : AUTHOR_UNCHECKED);
 	sql_bind_u64(&sql, message->order);
 	sql_bind_u64(&sql, message->missing_before);
 	return sql_run(&sql);
 }
 
 enum status
-state_incoming_unchecked(struct state *state, size_t limit,
-    struct state_names *out)
+state_incoming_unchecked(
+    struct state *state, size_t limit, struct state_names *out)
 {
-	struct state_names names = { 0 };
+	struct state_names names = {0};
 	struct sql sql;
 	bool has_row = false;
 	enum status st;
@@ -295,16 +298,16 @@ state_incoming_unchecked(struct state *state, size_t limit,
 	sql_start(&sql, state, STATE_INCOMING_UNCHECKED);
 	sql_bind_u64(&sql, limit);
 	while ((st = sql_step(&sql, &has_row)) == STATUS_OK && has_row &&
-	    names.count < limit) {
+	       names.count < limit) {
 		if ((st = sql_copy_text(&sql, 0, &names.items[names.count],
-		    NULL)) != STATUS_OK)
+			 NULL)) != STATUS_OK)
 			break;
 		names.count++;
 	}
 	sql_end(&sql);
 	if (st == STATUS_OK) {
 		*out = names;
-		names = (struct state_names){ 0 }; /* now the caller's */
+		names = (struct state_names){0}; /* now the caller's */
 	}
 	state_names_clear(&names);
 	return st;
@@ -345,8 +348,10 @@ process_start(long pid)
 	/* Field 22; the second is in parentheses and may hold anything. */
 	if (fgets(line, sizeof(line), file) != NULL &&
 	    (at = strrchr(line, ')')) != NULL &&
-	    sscanf(at, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-	    "%*s %*s %*s %*s %*s %*s %*s %llu", &start) != 1)
+	    sscanf(at,
+		") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		"%*s %*s %*s %*s %*s %*s %*s %llu",
+		&start) != 1)
 		start = 0;
 	(void)fclose(file);
 	return start;
@@ -368,14 +373,14 @@ is_taker_alive(const char *taker)
 	long pid = 0;
 
 	return sscanf(taker, "%ld:%llu:", &pid, &start) == 2 && pid > 0 &&
-	    start != 0 && process_start(pid) == start;
+	       start != 0 && process_start(pid) == start;
 }
 
 /* What processes took that are no more is new again. */
 static enum status
 take_back(struct state *state)
 {
-	struct state_names takers = { 0 };
+	struct state_names takers = {0};
 	struct sql sql;
 	char **items;
 	bool has_row = false;
@@ -383,15 +388,15 @@ take_back(struct state *state)
 
 	sql_start(&sql, state, STATE_INCOMING_TAKERS);
 	while ((st = sql_step(&sql, &has_row)) == STATUS_OK && has_row) {
-		items = reallocarray(takers.items, takers.count + 1,
-		    sizeof(*items));
+		items = reallocarray(
+		    takers.items, takers.count + 1, sizeof(*items));
 		if (items == NULL) {
 			st = STATUS_NOMEM;
 			break;
 		}
 		takers.items = items;
-		if ((st = sql_copy_text(&sql, 0, &items[takers.count],
-		    NULL)) != STATUS_OK)
+		if ((st = sql_copy_text(&sql, 0, &items[takers.count], NULL)) !=
+		    STATUS_OK)
 			break;
 		takers.count++;
 	}
@@ -443,8 +448,8 @@ state_incoming_set_shown(struct state *state, int64_t number, bool is_shown)
 }
 
 enum status
-state_incoming_count_waiting(struct state *state, const char *canonical,
-    uint64_t *out)
+state_incoming_count_waiting(
+    struct state *state, const char *canonical, uint64_t *out)
 {
 	struct sql sql;
 
@@ -454,8 +459,8 @@ state_incoming_count_waiting(struct state *state, const char *canonical,
 }
 
 enum status
-state_incoming_last_waiting(struct state *state, const char *canonical,
-    char **out)
+state_incoming_last_waiting(
+    struct state *state, const char *canonical, char **out)
 {
 	struct sql sql;
 	bool has_row = false;
@@ -465,8 +470,8 @@ state_incoming_last_waiting(struct state *state, const char *canonical,
 	sql_bind_text(&sql, canonical);
 	st = sql_step(&sql, &has_row);
 	if (st == STATUS_OK)
-		st = has_row ? sql_copy_text(&sql, 0, out, NULL) :
-		    STATUS_NOT_FOUND;
+		st = has_row ? sql_copy_text(&sql, 0, out, NULL)
+			     : STATUS_NOT_FOUND;
 	sql_end(&sql);
 	return st;
 }
@@ -474,8 +479,7 @@ state_incoming_last_waiting(struct state *state, const char *canonical,
 /* ---- Acknowledgements ---- */
 
 enum status
-state_ack_add(struct state *state,
-    const uint8_t inbox_id[STATE_INBOX_ID_SIZE])
+state_ack_add(struct state *state, const uint8_t inbox_id[STATE_INBOX_ID_SIZE])
 {
 	struct sql sql;
 
@@ -486,8 +490,8 @@ state_ack_add(struct state *state,
 }
 
 enum status
-state_ack_assign(struct state *state, uint64_t sequence, size_t limit,
-    struct buf *out)
+state_ack_assign(
+    struct state *state, uint64_t sequence, size_t limit, struct buf *out)
 {
 	struct buf ids;
 	struct sql sql;
@@ -508,10 +512,10 @@ state_ack_assign(struct state *state, uint64_t sequence, size_t limit,
 	}
 	sql_end(&sql);
 	for (size_t at = 0; st == STATUS_OK && at < ids.size;
-	    at += STATE_INBOX_ID_SIZE) {
+	     at += STATE_INBOX_ID_SIZE) {
 		sql_start(&sql, state, STATE_ACK_ASSIGN);
-		sql_bind_bytes(&sql, bytes_make(ids.data + at,
-		    STATE_INBOX_ID_SIZE));
+		sql_bind_bytes(
+		    &sql, bytes_make(ids.data + at, STATE_INBOX_ID_SIZE));
 		sql_bind_u64(&sql, sequence);
 		st = sql_run(&sql);
 	}

@@ -42,8 +42,8 @@ struct state_outgoing {
 	const struct signing_public_key *peer_key;
 	struct bytes text;
 	uint64_t sent_at_ms;
-	uint64_t sequence; /* of the request that carries it */
-	size_t position;   /* in that request */
+	uint64_t sequence;        /* of the request that carries it */
+	size_t position;          /* in that request */
 	struct e2ee_chain before; /* the chain before this message */
 };
 
@@ -51,8 +51,8 @@ struct state_outgoing {
  * Adds it as MESSAGE_OUTCOME_PENDING, or takes the place of one with that id
  * that was refused. STATUS_EXISTS: an id that is pending or stored.
  */
-MUST_CHECK enum status state_outgoing_add(struct state *state,
-    const struct state_outgoing *message);
+MUST_CHECK enum status state_outgoing_add(
+    struct state *state, const struct state_outgoing *message);
 
 /* STATUS_NOT_FOUND. */
 MUST_CHECK enum status state_outgoing_read(struct state *state,
@@ -93,12 +93,12 @@ struct state_incoming {
 MUST_CHECK enum status state_incoming_is_known(struct state *state,
     const struct signing_public_key *peer_key,
     const uint8_t id[MESSAGE_ID_SIZE], bool *out);
-MUST_CHECK enum status state_incoming_add(struct state *state,
-    const struct state_incoming *message);
+MUST_CHECK enum status state_incoming_add(
+    struct state *state, const struct state_incoming *message);
 
 /* Names whose messages have authors to be looked up; up to limit. */
-MUST_CHECK enum status state_incoming_unchecked(struct state *state,
-    size_t limit, struct state_names *out);
+MUST_CHECK enum status state_incoming_unchecked(
+    struct state *state, size_t limit, struct state_names *out);
 
 /*
  * Judges those of one name: by the pinned key (NULL: nobody is pinned).
@@ -115,19 +115,19 @@ MUST_CHECK enum status state_incoming_take(struct state *state,
     const char *canonical, size_t limit, struct message_list *out);
 
 /* Marks one as shown, or gives it back. */
-MUST_CHECK enum status state_incoming_set_shown(struct state *state,
-    int64_t number, bool is_shown);
+MUST_CHECK enum status state_incoming_set_shown(
+    struct state *state, int64_t number, bool is_shown);
 
 /* How many were never shown, of others than canonical (NULL: of all). */
-MUST_CHECK enum status state_incoming_count_waiting(struct state *state,
-    const char *canonical, uint64_t *out);
+MUST_CHECK enum status state_incoming_count_waiting(
+    struct state *state, const char *canonical, uint64_t *out);
 
 /*
  * Whose the last of them is, as it spells its name; free() *out.
  * STATUS_NOT_FOUND if there is none.
  */
-MUST_CHECK enum status state_incoming_last_waiting(struct state *state,
-    const char *canonical, char **out);
+MUST_CHECK enum status state_incoming_last_waiting(
+    struct state *state, const char *canonical, char **out);
 
 /* ---- Reading ---- */
 
@@ -144,23 +144,21 @@ MUST_CHECK enum status state_message_list(struct state *state,
 /* ---- Acknowledgements ---- */
 
 /* Remembers that a message is safely stored. Repeats are fine. */
-MUST_CHECK enum status state_ack_add(struct state *state,
-    const uint8_t inbox_id[STATE_INBOX_ID_SIZE]);
+MUST_CHECK enum status state_ack_add(
+    struct state *state, const uint8_t inbox_id[STATE_INBOX_ID_SIZE]);
 
 /*
  * Puts up to limit of them into the poll of this number: 16 bytes each,
  * joined, appended to out.
  */
-MUST_CHECK enum status state_ack_assign(struct state *state,
-    uint64_t sequence, size_t limit, struct buf *out);
+MUST_CHECK enum status state_ack_assign(
+    struct state *state, uint64_t sequence, size_t limit, struct buf *out);
 MUST_CHECK enum status state_ack_count(struct state *state, uint64_t *out);
 
 /* The polls up to this number were done: their acknowledgements with them. */
-MUST_CHECK enum status state_ack_settle(struct state *state,
-    uint64_t sequence);
+MUST_CHECK enum status state_ack_settle(struct state *state, uint64_t sequence);
 /* The poll of this number was refused: they are open again. */
-MUST_CHECK enum status state_ack_reopen(struct state *state,
-    uint64_t sequence);
+MUST_CHECK enum status state_ack_reopen(struct state *state, uint64_t sequence);
 
 /* ---- What cannot be read ---- */
 
@@ -173,8 +171,8 @@ MUST_CHECK enum status state_set_aside(struct state *state,
     uint64_t stored_at_ms, const char *reason);
 
 /* How many the user was not told of yet; and marks them as told. */
-MUST_CHECK enum status state_set_aside_count_untold(struct state *state,
-    uint64_t *out);
+MUST_CHECK enum status state_set_aside_count_untold(
+    struct state *state, uint64_t *out);
 MUST_CHECK enum status state_set_aside_mark_told(struct state *state);
 
 #endif

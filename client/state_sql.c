@@ -10,248 +10,230 @@
  * Unix milliseconds. Numbers of enums are those of the headers.
  */
 const char *const state_migrations[STATE_SCHEMA_VERSION] = {
-	"CREATE TABLE account ("
-	" one INTEGER PRIMARY KEY CHECK (one = 1),"
-	" signing_key BLOB NOT NULL,"
-	" status INTEGER NOT NULL,"
-	" last_sequence INTEGER NOT NULL,"
-	" refusal_code INTEGER NOT NULL DEFAULT 0,"
-	" refusal TEXT NOT NULL DEFAULT '');"
+    "CREATE TABLE account ("
+    " one INTEGER PRIMARY KEY CHECK (one = 1),"
+    " signing_key BLOB NOT NULL,"
+    " status INTEGER NOT NULL,"
+    " last_sequence INTEGER NOT NULL,"
+    " refusal_code INTEGER NOT NULL DEFAULT 0,"
+    " refusal TEXT NOT NULL DEFAULT '');"
 
-	"CREATE TABLE outbox ("
-	" sequence INTEGER PRIMARY KEY,"
-	" method TEXT NOT NULL,"
-	" is_parked INTEGER NOT NULL DEFAULT 0,"
-	" request BLOB NOT NULL);"
+    "CREATE TABLE outbox ("
+    " sequence INTEGER PRIMARY KEY,"
+    " method TEXT NOT NULL,"
+    " is_parked INTEGER NOT NULL DEFAULT 0,"
+    " request BLOB NOT NULL);"
 
-	"CREATE TABLE contacts ("
-	" canonical TEXT PRIMARY KEY,"
-	" identity BLOB NOT NULL,"
-	" pinned_at_ms INTEGER NOT NULL,"
-	" verified_at_ms INTEGER NOT NULL DEFAULT 0,"
-	" changed_identity BLOB,"
-	" changed_at_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
+    "CREATE TABLE contacts ("
+    " canonical TEXT PRIMARY KEY,"
+    " identity BLOB NOT NULL,"
+    " pinned_at_ms INTEGER NOT NULL,"
+    " verified_at_ms INTEGER NOT NULL DEFAULT 0,"
+    " changed_identity BLOB,"
+    " changed_at_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
 
-	"CREATE TABLE send_chains ("
-	" own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
-	" counter INTEGER NOT NULL, hash BLOB NOT NULL,"
-	" PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
-	"CREATE TABLE receive_chains ("
-	" own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
-	" counter INTEGER NOT NULL, hash BLOB NOT NULL,"
-	" PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
+    "CREATE TABLE send_chains ("
+    " own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
+    " counter INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
+    "CREATE TABLE receive_chains ("
+    " own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
+    " counter INTEGER NOT NULL, hash BLOB NOT NULL,"
+    " PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
 
-	/* AUTOINCREMENT: a number never comes again, so pages stay right. */
-	"CREATE TABLE messages ("
-	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" direction INTEGER NOT NULL,"
-	" message_id BLOB NOT NULL,"
-	" peer TEXT NOT NULL,"
-	" peer_canonical TEXT NOT NULL,"
-	" peer_key BLOB NOT NULL,"
-	" text TEXT NOT NULL,"
-	" sent_at_ms INTEGER NOT NULL,"
-	" stored_at_ms INTEGER NOT NULL DEFAULT 0,"
-	" outcome INTEGER NOT NULL DEFAULT 1,"
-	" author INTEGER NOT NULL DEFAULT 1,"
-	" sequence_order INTEGER NOT NULL DEFAULT 0,"
-	" missing_before INTEGER NOT NULL DEFAULT 0,"
-	/* Incoming: 0 new, 1 taken by a process, 2 shown. */
-	" shown INTEGER NOT NULL DEFAULT 2,"
-	" taken_by TEXT,"
-	/* Outgoing and pending: its request, and the chain before it. */
-	" sequence INTEGER,"
-	" position INTEGER,"
-	" chain_counter INTEGER,"
-	" chain_hash BLOB);"
-	"CREATE UNIQUE INDEX messages_incoming_once"
-	" ON messages (peer_key, message_id) WHERE direction = 0;"
-	"CREATE UNIQUE INDEX messages_outgoing_once"
-	" ON messages (message_id) WHERE direction = 1;"
-	"CREATE INDEX messages_of_peer ON messages (peer_canonical, number);"
-	"CREATE INDEX messages_waiting ON messages (number) WHERE shown < 2;"
-	"CREATE INDEX messages_unchecked ON messages (peer_canonical)"
-	" WHERE author = 3;"
-	"CREATE INDEX messages_pending ON messages (sequence, position)"
-	" WHERE sequence IS NOT NULL;"
+    /* AUTOINCREMENT: a number never comes again, so pages stay right. */
+    "CREATE TABLE messages ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " direction INTEGER NOT NULL,"
+    " message_id BLOB NOT NULL,"
+    " peer TEXT NOT NULL,"
+    " peer_canonical TEXT NOT NULL,"
+    " peer_key BLOB NOT NULL,"
+    " text TEXT NOT NULL,"
+    " sent_at_ms INTEGER NOT NULL,"
+    " stored_at_ms INTEGER NOT NULL DEFAULT 0,"
+    " outcome INTEGER NOT NULL DEFAULT 1,"
+    " author INTEGER NOT NULL DEFAULT 1,"
+    " sequence_order INTEGER NOT NULL DEFAULT 0,"
+    " missing_before INTEGER NOT NULL DEFAULT 0,"
+    /* Incoming: 0 new, 1 taken by a process, 2 shown. */
+    " shown INTEGER NOT NULL DEFAULT 2,"
+    " taken_by TEXT,"
+    /* Outgoing and pending: its request, and the chain before it. */
+    " sequence INTEGER,"
+    " position INTEGER,"
+    " chain_counter INTEGER,"
+    " chain_hash BLOB);"
+    "CREATE UNIQUE INDEX messages_incoming_once"
+    " ON messages (peer_key, message_id) WHERE direction = 0;"
+    "CREATE UNIQUE INDEX messages_outgoing_once"
+    " ON messages (message_id) WHERE direction = 1;"
+    "CREATE INDEX messages_of_peer ON messages (peer_canonical, number);"
+    "CREATE INDEX messages_waiting ON messages (number) WHERE shown < 2;"
+    "CREATE INDEX messages_unchecked ON messages (peer_canonical)"
+    " WHERE author = 3;"
+    "CREATE INDEX messages_pending ON messages (sequence, position)"
+    " WHERE sequence IS NOT NULL;"
 
-	"CREATE TABLE acks ("
-	" inbox_id BLOB PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;"
+    "CREATE TABLE acks ("
+    " inbox_id BLOB PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;"
 
-	"CREATE TABLE set_aside ("
-	" number INTEGER PRIMARY KEY AUTOINCREMENT,"
-	" inbox_id BLOB NOT NULL UNIQUE,"
-	" ciphertext BLOB NOT NULL,"
-	" stored_at_ms INTEGER NOT NULL,"
-	" reason TEXT NOT NULL,"
-	" is_told INTEGER NOT NULL DEFAULT 0);",
+    "CREATE TABLE set_aside ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " inbox_id BLOB NOT NULL UNIQUE,"
+    " ciphertext BLOB NOT NULL,"
+    " stored_at_ms INTEGER NOT NULL,"
+    " reason TEXT NOT NULL,"
+    " is_told INTEGER NOT NULL DEFAULT 0);",
 };
 
-#define MESSAGE_COLUMNS \
-	"number, direction, message_id, peer, peer_canonical, peer_key, " \
-	"text, sent_at_ms, stored_at_ms, outcome, author, missing_before, " \
+#define MESSAGE_COLUMNS                                                        \
+	"number, direction, message_id, peer, peer_canonical, peer_key, "      \
+	"text, sent_at_ms, stored_at_ms, outcome, author, missing_before, "    \
 	"shown, sequence_order"
 
 const char *const state_statements[STATE_STATEMENT_COUNT] = {
-	[STATE_BEGIN] = "BEGIN IMMEDIATE",
-	[STATE_COMMIT] = "COMMIT",
-	[STATE_ROLLBACK] = "ROLLBACK",
-	[STATE_ACCOUNT_ADD] =
-	    "INSERT INTO account (one, signing_key, status, last_sequence)"
-	    " VALUES (1, ?1, 0, 0)",
-	[STATE_ACCOUNT_READ] =
-	    "SELECT signing_key, status, last_sequence, refusal_code, refusal"
-	    " FROM account",
-	[STATE_ACCOUNT_SET_STATUS] =
-	    "UPDATE account SET status = ?1, refusal_code = ?2, refusal = ?3",
-	[STATE_ACCOUNT_SET_SEQUENCE] =
-	    "UPDATE account SET last_sequence = ?1",
+    [STATE_BEGIN] = "BEGIN IMMEDIATE",
+    [STATE_COMMIT] = "COMMIT",
+    [STATE_ROLLBACK] = "ROLLBACK",
+    [STATE_ACCOUNT_ADD] =
+	"INSERT INTO account (one, signing_key, status, last_sequence)"
+	" VALUES (1, ?1, 0, 0)",
+    [STATE_ACCOUNT_READ] =
+	"SELECT signing_key, status, last_sequence, refusal_code, refusal"
+	" FROM account",
+    [STATE_ACCOUNT_SET_STATUS] =
+	"UPDATE account SET status = ?1, refusal_code = ?2, refusal = ?3",
+    [STATE_ACCOUNT_SET_SEQUENCE] = "UPDATE account SET last_sequence = ?1",
 
-	[STATE_OUTBOX_ADD] =
-	    "INSERT INTO outbox (sequence, method, request)"
-	    " VALUES (?1, ?2, ?3)",
-	[STATE_OUTBOX_READ] =
-	    "SELECT method, is_parked, request FROM outbox"
-	    " WHERE sequence = ?1",
-	[STATE_OUTBOX_FIRST] =
-	    "SELECT sequence FROM outbox WHERE is_parked = 0"
-	    " ORDER BY sequence LIMIT 1",
-	[STATE_OUTBOX_COUNT_RANGE] =
-	    "SELECT count(*) FROM outbox"
-	    " WHERE sequence >= ?1 AND sequence < ?2",
-	[STATE_OUTBOX_PARK] =
-	    "UPDATE outbox SET is_parked = 1 WHERE sequence = ?1",
-	[STATE_OUTBOX_COUNT_PARKED] =
-	    "SELECT count(*) FROM outbox WHERE is_parked = 1",
-	[STATE_OUTBOX_SETTLE] =
-	    "DELETE FROM outbox WHERE sequence = ?1"
-	    " OR (sequence < ?1 AND is_parked = 1)",
+    [STATE_OUTBOX_ADD] = "INSERT INTO outbox (sequence, method, request)"
+			 " VALUES (?1, ?2, ?3)",
+    [STATE_OUTBOX_READ] = "SELECT method, is_parked, request FROM outbox"
+			  " WHERE sequence = ?1",
+    [STATE_OUTBOX_FIRST] = "SELECT sequence FROM outbox WHERE is_parked = 0"
+			   " ORDER BY sequence LIMIT 1",
+    [STATE_OUTBOX_COUNT_RANGE] = "SELECT count(*) FROM outbox"
+				 " WHERE sequence >= ?1 AND sequence < ?2",
+    [STATE_OUTBOX_PARK] = "UPDATE outbox SET is_parked = 1 WHERE sequence = ?1",
+    [STATE_OUTBOX_COUNT_PARKED] =
+	"SELECT count(*) FROM outbox WHERE is_parked = 1",
+    [STATE_OUTBOX_SETTLE] = "DELETE FROM outbox WHERE sequence = ?1"
+			    " OR (sequence < ?1 AND is_parked = 1)",
 
-	[STATE_CONTACT_READ] =
-	    "SELECT canonical, identity, pinned_at_ms, verified_at_ms,"
-	    " changed_identity, changed_at_ms FROM contacts"
-	    " WHERE canonical = ?1",
-	[STATE_CONTACT_LIST] =
-	    "SELECT canonical, identity, pinned_at_ms, verified_at_ms,"
-	    " changed_identity, changed_at_ms FROM contacts"
-	    " ORDER BY canonical",
-	[STATE_CONTACT_PIN] =
-	    "INSERT INTO contacts (canonical, identity, pinned_at_ms)"
-	    " VALUES (?1, ?2, ?3)",
-	[STATE_CONTACT_SET_CHANGED] =
-	    "UPDATE contacts SET changed_identity = ?2, changed_at_ms = ?3"
-	    " WHERE canonical = ?1",
-	[STATE_CONTACT_SET_VERIFIED] =
-	    "UPDATE contacts SET verified_at_ms = ?2 WHERE canonical = ?1",
+    [STATE_CONTACT_READ] =
+	"SELECT canonical, identity, pinned_at_ms, verified_at_ms,"
+	" changed_identity, changed_at_ms FROM contacts"
+	" WHERE canonical = ?1",
+    [STATE_CONTACT_LIST] =
+	"SELECT canonical, identity, pinned_at_ms, verified_at_ms,"
+	" changed_identity, changed_at_ms FROM contacts"
+	" ORDER BY canonical",
+    [STATE_CONTACT_PIN] =
+	"INSERT INTO contacts (canonical, identity, pinned_at_ms)"
+	" VALUES (?1, ?2, ?3)",
+    [STATE_CONTACT_SET_CHANGED] =
+	"UPDATE contacts SET changed_identity = ?2, changed_at_ms = ?3"
+	" WHERE canonical = ?1",
+    [STATE_CONTACT_SET_VERIFIED] =
+	"UPDATE contacts SET verified_at_ms = ?2 WHERE canonical = ?1",
 
-	[STATE_SEND_CHAIN_READ] =
-	    "SELECT counter, hash FROM send_chains"
-	    " WHERE own_key = ?1 AND peer_key = ?2",
-	[STATE_SEND_CHAIN_WRITE] =
-	    "INSERT OR REPLACE INTO send_chains"
-	    " (own_key, peer_key, counter, hash) VALUES (?1, ?2, ?3, ?4)",
-	[STATE_RECEIVE_CHAIN_READ] =
-	    "SELECT counter, hash FROM receive_chains"
-	    " WHERE own_key = ?1 AND peer_key = ?2",
-	[STATE_RECEIVE_CHAIN_WRITE] =
-	    "INSERT OR REPLACE INTO receive_chains"
-	    " (own_key, peer_key, counter, hash) VALUES (?1, ?2, ?3, ?4)",
+    [STATE_SEND_CHAIN_READ] = "SELECT counter, hash FROM send_chains"
+			      " WHERE own_key = ?1 AND peer_key = ?2",
+    [STATE_SEND_CHAIN_WRITE] =
+	"INSERT OR REPLACE INTO send_chains"
+	" (own_key, peer_key, counter, hash) VALUES (?1, ?2, ?3, ?4)",
+    [STATE_RECEIVE_CHAIN_READ] = "SELECT counter, hash FROM receive_chains"
+				 " WHERE own_key = ?1 AND peer_key = ?2",
+    [STATE_RECEIVE_CHAIN_WRITE] =
+	"INSERT OR REPLACE INTO receive_chains"
+	" (own_key, peer_key, counter, hash) VALUES (?1, ?2, ?3, ?4)",
 
-	/* Outcomes 2 to 4: it was refused, and may be tried again. */
-	[STATE_OUTGOING_DELETE_REFUSED] =
-	    "DELETE FROM messages WHERE direction = 1 AND message_id = ?1"
-	    " AND outcome IN (2, 3, 4)",
-	[STATE_OUTGOING_ADD] =
-	    "INSERT INTO messages (direction, message_id, peer,"
-	    " peer_canonical, peer_key, text, sent_at_ms, outcome, sequence,"
-	    " position, chain_counter, chain_hash)"
-	    " VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10)",
-	[STATE_OUTGOING_READ] =
-	    "SELECT " MESSAGE_COLUMNS " FROM messages"
-	    " WHERE direction = 1 AND message_id = ?1",
-	[STATE_OUTGOING_SETTLE] =
-	    "UPDATE messages SET outcome = ?2, stored_at_ms = ?3,"
-	    " sequence = NULL, position = NULL, chain_counter = NULL,"
-	    " chain_hash = NULL WHERE number = ?1",
-	[STATE_PENDING_LIST] =
-	    "SELECT number, peer_key, chain_counter, chain_hash FROM messages"
-	    " WHERE sequence = ?1 ORDER BY position",
+    /* Outcomes 2 to 4: it was refused, and may be tried again. */
+    [STATE_OUTGOING_DELETE_REFUSED] =
+	"DELETE FROM messages WHERE direction = 1 AND message_id = ?1"
+	" AND outcome IN (2, 3, 4)",
+    [STATE_OUTGOING_ADD] =
+	"INSERT INTO messages (direction, message_id, peer,"
+	" peer_canonical, peer_key, text, sent_at_ms, outcome, sequence,"
+	" position, chain_counter, chain_hash)"
+	" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10)",
+    [STATE_OUTGOING_READ] = "SELECT " MESSAGE_COLUMNS " FROM messages"
+			    " WHERE direction = 1 AND message_id = ?1",
+    [STATE_OUTGOING_SETTLE] =
+	"UPDATE messages SET outcome = ?2, stored_at_ms = ?3,"
+	" sequence = NULL, position = NULL, chain_counter = NULL,"
+	" chain_hash = NULL WHERE number = ?1",
+    [STATE_PENDING_LIST] =
+	"SELECT number, peer_key, chain_counter, chain_hash FROM messages"
+	" WHERE sequence = ?1 ORDER BY position",
 
-	[STATE_INCOMING_IS_KNOWN] =
-	    "SELECT count(*) FROM messages WHERE direction = 0"
-	    " AND peer_key = ?1 AND message_id = ?2",
-	[STATE_INCOMING_ADD] =
-	    "INSERT INTO messages (direction, message_id, peer,"
-	    " peer_canonical, peer_key, text, sent_at_ms, stored_at_ms,"
-	    " author, sequence_order, missing_before, shown)"
-	    " VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
-	[STATE_INCOMING_UNCHECKED] =
-	    "SELECT DISTINCT peer_canonical FROM messages WHERE author = 3"
-	    " LIMIT ?1",
-	/* Pinned, conflicting with a pin, or nobody is pinned. */
-	[STATE_INCOMING_JUDGE] =
-	    "UPDATE messages SET author = CASE WHEN ?2 IS NULL THEN 0"
-	    " WHEN peer_key = ?2 THEN 1 ELSE 2 END"
-	    " WHERE author = 3 AND peer_canonical = ?1",
-	[STATE_INCOMING_TAKERS] =
-	    "SELECT DISTINCT taken_by FROM messages WHERE shown < 2"
-	    " AND shown = 1",
-	[STATE_INCOMING_GIVE_BACK] =
-	    "UPDATE messages SET shown = 0, taken_by = NULL"
-	    " WHERE shown < 2 AND shown = 1 AND taken_by = ?1",
-	[STATE_INCOMING_TAKE] =
-	    "UPDATE messages SET shown = 1, taken_by = ?1"
-	    " WHERE number IN (SELECT number FROM messages"
-	    " WHERE shown < 2 AND shown = 0"
-	    " AND (?2 IS NULL OR peer_canonical = ?2)"
-	    " ORDER BY number LIMIT ?3)",
-	[STATE_INCOMING_TAKEN] =
-	    "SELECT " MESSAGE_COLUMNS " FROM messages"
-	    " WHERE shown < 2 AND shown = 1 AND taken_by = ?1"
-	    " ORDER BY number",
-	[STATE_INCOMING_SET_SHOWN] =
-	    "UPDATE messages SET shown = ?2, taken_by = NULL"
-	    " WHERE number = ?1 AND direction = 0",
-	[STATE_INCOMING_COUNT_WAITING] =
-	    "SELECT count(*) FROM messages WHERE shown < 2 AND shown = 0"
-	    " AND (?1 IS NULL OR peer_canonical <> ?1)",
-	[STATE_INCOMING_LAST_WAITING] =
-	    "SELECT peer FROM messages WHERE shown < 2 AND shown = 0"
-	    " AND (?1 IS NULL OR peer_canonical <> ?1)"
-	    " ORDER BY number DESC LIMIT 1",
+    [STATE_INCOMING_IS_KNOWN] =
+	"SELECT count(*) FROM messages WHERE direction = 0"
+	" AND peer_key = ?1 AND message_id = ?2",
+    [STATE_INCOMING_ADD] =
+	"INSERT INTO messages (direction, message_id, peer,"
+	" peer_canonical, peer_key, text, sent_at_ms, stored_at_ms,"
+	" author, sequence_order, missing_before, shown)"
+	" VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+    [STATE_INCOMING_UNCHECKED] =
+	"SELECT DISTINCT peer_canonical FROM messages WHERE author = 3"
+	" LIMIT ?1",
+    /* Pinned, conflicting with a pin, or nobody is pinned. */
+    [STATE_INCOMING_JUDGE] =
+	"UPDATE messages SET author = CASE WHEN ?2 IS NULL THEN 0"
+	" WHEN peer_key = ?2 THEN 1 ELSE 2 END"
+	" WHERE author = 3 AND peer_canonical = ?1",
+    [STATE_INCOMING_TAKERS] =
+	"SELECT DISTINCT taken_by FROM messages WHERE shown < 2"
+	" AND shown = 1",
+    [STATE_INCOMING_GIVE_BACK] =
+	"UPDATE messages SET shown = 0, taken_by = NULL"
+	" WHERE shown < 2 AND shown = 1 AND taken_by = ?1",
+    [STATE_INCOMING_TAKE] = "UPDATE messages SET shown = 1, taken_by = ?1"
+			    " WHERE number IN (SELECT number FROM messages"
+			    " WHERE shown < 2 AND shown = 0"
+			    " AND (?2 IS NULL OR peer_canonical = ?2)"
+			    " ORDER BY number LIMIT ?3)",
+    [STATE_INCOMING_TAKEN] = "SELECT " MESSAGE_COLUMNS " FROM messages"
+			     " WHERE shown < 2 AND shown = 1 AND taken_by = ?1"
+			     " ORDER BY number",
+    [STATE_INCOMING_SET_SHOWN] =
+	"UPDATE messages SET shown = ?2, taken_by = NULL"
+	" WHERE number = ?1 AND direction = 0",
+    [STATE_INCOMING_COUNT_WAITING] =
+	"SELECT count(*) FROM messages WHERE shown < 2 AND shown = 0"
+	" AND (?1 IS NULL OR peer_canonical <> ?1)",
+    [STATE_INCOMING_LAST_WAITING] =
+	"SELECT peer FROM messages WHERE shown < 2 AND shown = 0"
+	" AND (?1 IS NULL OR peer_canonical <> ?1)"
+	" ORDER BY number DESC LIMIT 1",
 
-	[STATE_MESSAGE_LIST_FIRST] =
-	    "SELECT " MESSAGE_COLUMNS " FROM messages"
-	    " WHERE (?1 IS NULL OR peer_canonical = ?1)"
-	    " AND number > ?2 AND number < ?3 ORDER BY number LIMIT ?4",
-	[STATE_MESSAGE_LIST_LAST] =
-	    "SELECT * FROM (SELECT " MESSAGE_COLUMNS " FROM messages"
-	    " WHERE (?1 IS NULL OR peer_canonical = ?1)"
-	    " AND number > ?2 AND number < ?3 ORDER BY number DESC LIMIT ?4)"
-	    " ORDER BY number",
+    [STATE_MESSAGE_LIST_FIRST] =
+	"SELECT " MESSAGE_COLUMNS " FROM messages"
+	" WHERE (?1 IS NULL OR peer_canonical = ?1)"
+	" AND number > ?2 AND number < ?3 ORDER BY number LIMIT ?4",
+    [STATE_MESSAGE_LIST_LAST] =
+	"SELECT * FROM (SELECT " MESSAGE_COLUMNS " FROM messages"
+	" WHERE (?1 IS NULL OR peer_canonical = ?1)"
+	" AND number > ?2 AND number < ?3 ORDER BY number DESC LIMIT ?4)"
+	" ORDER BY number",
 
-	[STATE_ACK_ADD] =
-	    "INSERT OR IGNORE INTO acks (inbox_id) VALUES (?1)",
-	[STATE_ACK_PICK] =
-	    "SELECT inbox_id FROM acks ORDER BY inbox_id LIMIT ?1",
-	[STATE_ACK_ASSIGN] =
-	    "UPDATE acks SET sequence = ?2 WHERE inbox_id = ?1",
-	[STATE_ACK_COUNT] = "SELECT count(*) FROM acks",
-	[STATE_ACK_SETTLE] = "DELETE FROM acks WHERE sequence <= ?1",
-	[STATE_ACK_REOPEN] =
-	    "UPDATE acks SET sequence = NULL WHERE sequence = ?1",
+    [STATE_ACK_ADD] = "INSERT OR IGNORE INTO acks (inbox_id) VALUES (?1)",
+    [STATE_ACK_PICK] = "SELECT inbox_id FROM acks ORDER BY inbox_id LIMIT ?1",
+    [STATE_ACK_ASSIGN] = "UPDATE acks SET sequence = ?2 WHERE inbox_id = ?1",
+    [STATE_ACK_COUNT] = "SELECT count(*) FROM acks",
+    [STATE_ACK_SETTLE] = "DELETE FROM acks WHERE sequence <= ?1",
+    [STATE_ACK_REOPEN] = "UPDATE acks SET sequence = NULL WHERE sequence = ?1",
 
-	[STATE_SET_ASIDE_ADD] =
-	    "INSERT OR IGNORE INTO set_aside"
-	    " (inbox_id, ciphertext, stored_at_ms, reason)"
-	    " VALUES (?1, ?2, ?3, ?4)",
-	[STATE_SET_ASIDE_PRUNE] =
-	    "DELETE FROM set_aside WHERE number <="
-	    " (SELECT max(number) FROM set_aside) - ?1",
-	[STATE_SET_ASIDE_COUNT_UNTOLD] =
-	    "SELECT count(*) FROM set_aside WHERE is_told = 0",
-	[STATE_SET_ASIDE_MARK_TOLD] =
-	    "UPDATE set_aside SET is_told = 1 WHERE is_told = 0",
+    [STATE_SET_ASIDE_ADD] = "INSERT OR IGNORE INTO set_aside"
+			    " (inbox_id, ciphertext, stored_at_ms, reason)"
+			    " VALUES (?1, ?2, ?3, ?4)",
+    [STATE_SET_ASIDE_PRUNE] = "DELETE FROM set_aside WHERE number <="
+			      " (SELECT max(number) FROM set_aside) - ?1",
+    [STATE_SET_ASIDE_COUNT_UNTOLD] =
+	"SELECT count(*) FROM set_aside WHERE is_told = 0",
+    [STATE_SET_ASIDE_MARK_TOLD] =
+	"UPDATE set_aside SET is_told = 1 WHERE is_told = 0",
 };
 
 enum status
@@ -286,8 +268,7 @@ state_status(struct state *state, int code)
 		return STATUS_IO;
 	case SQLITE_CANTOPEN:
 	case SQLITE_IOERR:
-		errno = state->db != NULL ? sqlite3_system_errno(state->db) :
-		    0;
+		errno = state->db != NULL ? sqlite3_system_errno(state->db) : 0;
 		if (errno == 0)
 			errno = EIO;
 		return STATUS_IO;
@@ -297,16 +278,15 @@ state_status(struct state *state, int code)
 }
 
 void
-sql_start(struct sql *sql, struct state *state,
-    enum state_statement statement)
+sql_start(struct sql *sql, struct state *state, enum state_statement statement)
 {
 	sqlite3_stmt **prepared = &state->prepared[statement];
 
-	*sql = (struct sql){ .state = state, .code = SQLITE_OK };
+	*sql = (struct sql){.state = state, .code = SQLITE_OK};
 	state->was_interrupted = false;
 	if (*prepared == NULL)
-		sql->code = sqlite3_prepare_v2(state->db,
-		    state_statements[statement], -1, prepared, NULL);
+		sql->code = sqlite3_prepare_v2(
+		    state->db, state_statements[statement], -1, prepared, NULL);
 	sql->statement = *prepared;
 }
 
@@ -351,10 +331,9 @@ sql_bind_text(struct sql *sql, const char *text)
 	int at = next(sql);
 
 	if (at != 0)
-		sql->code = text == NULL ?
-		    sqlite3_bind_null(sql->statement, at) :
-		    sqlite3_bind_text(sql->statement, at, text, -1,
-		    SQLITE_STATIC);
+		sql->code = text == NULL ? sqlite3_bind_null(sql->statement, at)
+					 : sqlite3_bind_text(sql->statement, at,
+					       text, -1, SQLITE_STATIC);
 }
 
 void
@@ -364,8 +343,8 @@ sql_bind_text_bytes(struct sql *sql, struct bytes text)
 
 	if (at != 0)
 		sql->code = sqlite3_bind_text64(sql->statement, at,
-		    text.data != NULL ? (const char *)text.data : "",
-		    text.size, SQLITE_STATIC, SQLITE_UTF8);
+		    text.data != NULL ? (const char *)text.data : "", text.size,
+		    SQLITE_STATIC, SQLITE_UTF8);
 }
 
 void

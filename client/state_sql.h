@@ -115,8 +115,8 @@ struct sql {
 	int bound;
 };
 
-void sql_start(struct sql *sql, struct state *state,
-    enum state_statement statement);
+void sql_start(
+    struct sql *sql, struct state *state, enum state_statement statement);
 void sql_bind_u64(struct sql *sql, uint64_t value); /* up to INT64_MAX */
 void sql_bind_i64(struct sql *sql, int64_t value);
 void sql_bind_bytes(struct sql *sql, struct bytes bytes);
@@ -139,10 +139,10 @@ int64_t sql_i64(const struct sql *sql, int column);
 bool sql_is_null(const struct sql *sql, int column);
 /* Borrowed until the next step. */
 struct bytes sql_bytes(const struct sql *sql, int column);
-MUST_CHECK enum status sql_copy(const struct sql *sql, int column,
-    uint8_t *out, size_t size);
+MUST_CHECK enum status sql_copy(
+    const struct sql *sql, int column, uint8_t *out, size_t size);
 /* free() *out; it ends in a NUL. */
-MUST_CHECK enum status sql_copy_text(const struct sql *sql, int column,
-    char **out, size_t *size);
+MUST_CHECK enum status sql_copy_text(
+    const struct sql *sql, int column, char **out, size_t *size);
 
 #endif

@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 enum status
-target_parse(const char *text, struct channel_address *out,
-    struct client_error *error)
+target_parse(
+    const char *text, struct channel_address *out, struct client_error *error)
 {
 	char shown[CLIENT_DISPLAY_SIZE];
 	enum status st;
@@ -16,8 +16,7 @@ target_parse(const char *text, struct channel_address *out,
 	st = channel_address_parse(bytes_from_string(text), out);
 	if (st == STATUS_INVALID || st == STATUS_TOO_LARGE) {
 		client_display(bytes_from_string(text), shown, sizeof(shown));
-		return client_error_set(error, STATUS_INVALID,
-		    EXIT_CODE_USAGE,
+		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
 		    "\"%s\" is no server address. Write HOST, HOST:PORT or "
 		    "peyk://HOST:PORT#FINGERPRINT.",
 		    shown);
@@ -45,5 +44,5 @@ target_is_loopback(const struct channel_address *address)
 	if (inet_pton(AF_INET, address->host, &v4) == 1)
 		return ntohl(v4.s_addr) >> 24 == 127;
 	return inet_pton(AF_INET6, address->host, &v6) == 1 &&
-	    IN6_IS_ADDR_LOOPBACK(&v6);
+	       IN6_IS_ADDR_LOOPBACK(&v6);
 }

@@ -27,8 +27,8 @@
 
 /* What the token holds: a version byte and three keys. */
 #define VAULT_SECRETS_VERSION 1
-#define VAULT_SECRETS_SIZE \
-	(1 + SIGNING_SEED_SIZE + ENCRYPTION_SECRET_KEY_SIZE + \
+#define VAULT_SECRETS_SIZE                                                     \
+	(1 + SIGNING_SEED_SIZE + ENCRYPTION_SECRET_KEY_SIZE +                  \
 	    sizeof(struct database_key))
 
 struct vault {
@@ -71,8 +71,7 @@ encode_base64(struct bytes bytes, json_t **out)
 	enum status st;
 
 	buf_init(&text, VAULT_HEADER_MAX);
-	if ((st = text_encode(TEXT_ENCODING_BASE64, bytes, &text)) !=
-	    STATUS_OK)
+	if ((st = text_encode(TEXT_ENCODING_BASE64, bytes, &text)) != STATUS_OK)
 		goto out;
 	value = json_stringn((const char *)text.data, text.size);
 	if (value == NULL) {
@@ -93,17 +92,18 @@ header_write(const struct vault_header *header, struct buf *out)
 	enum status st;
 
 	if ((st = encode_base64(BYTES_OF(header->salt.bytes), &salt)) !=
-	    STATUS_OK ||
-	    (st = encode_base64(BYTES_OF(header->server_key.bytes),
-	    &server)) != STATUS_OK ||
-	    (st = encode_base64(bytes_make(header->statement,
-	    header->statement_size), &statement)) != STATUS_OK)
+		STATUS_OK ||
+	    (st = encode_base64(BYTES_OF(header->server_key.bytes), &server)) !=
+		STATUS_OK ||
+	    (st = encode_base64(
+		 bytes_make(header->statement, header->statement_size),
+		 &statement)) != STATUS_OK)
 		goto out;
-	object = json_pack("{s:s, s:i, s:s, s:I, s:I, s:O, s:O, s:O}",
-	    "format", VAULT_FORMAT, "version", VAULT_VERSION,
-	    "kdf", VAULT_KDF, "passes", (json_int_t)header->cost.passes,
-	    "memory", (json_int_t)header->cost.memory_size,
-	    "salt", salt, "server", server, "identity", statement);
+	object = json_pack("{s:s, s:i, s:s, s:I, s:I, s:O, s:O, s:O}", "format",
+	    VAULT_FORMAT, "version", VAULT_VERSION, "kdf", VAULT_KDF, "passes",
+	    (json_int_t)header->cost.passes, "memory",
+	    (json_int_t)header->cost.memory_size, "salt", salt, "server",
+	    server, "identity", statement);
 	if (object == NULL ||
 	    (line = json_dumps(object, JSON_COMPACT)) == NULL) {
 		st = STATUS_NOMEM;
@@ -127,8 +127,8 @@ decode_base64(const char *text, uint8_t *out, size_t size, size_t *used)
 	enum status st;
 
 	buf_init(&decoded, size);
-	st = text_decode(TEXT_ENCODING_BASE64, bytes_from_string(text),
-	    &decoded);
+	st = text_decode(
+	    TEXT_ENCODING_BASE64, bytes_from_string(text), &decoded);
 	if (st == STATUS_OK && decoded.size > 0)
 		memcpy(out, decoded.data, decoded.size);
 	if (st == STATUS_OK)
@@ -141,7 +141,7 @@ decode_base64(const char *text, uint8_t *out, size_t size, size_t *used)
 static enum status
 header_read(struct bytes line, struct vault_header *out)
 {
-	struct vault_header header = { 0 };
+	struct vault_header header = {0};
 	const char *format, *kdf, *salt, *server, *statement;
 	json_int_t version, passes, memory;
 	size_t salt_size, server_size;
@@ -155,25 +155,26 @@ header_read(struct bytes line, struct vault_header *out)
 		return STATUS_INVALID;
 	st = STATUS_INVALID;
 	if (json_unpack_ex(object, &ignored, JSON_STRICT,
-	    "{s:s, s:I, s:s, s:I, s:I, s:s, s:s, s:s}", "format", &format,
-	    "version", &version, "kdf", &kdf, "passes", &passes,
-	    "memory", &memory, "salt", &salt, "server", &server,
-	    "identity", &statement) != 0)
+		"{s:s, s:I, s:s, s:I, s:I, s:s, s:s, s:s}", "format", &format,
+		"version", &version, "kdf", &kdf, "passes", &passes, "memory",
+		&memory, "salt", &salt, "server", &server, "identity",
+		&statement) != 0)
 		goto out;
 	if (strcmp(format, VAULT_FORMAT) != 0 || version != VAULT_VERSION ||
-	    strcmp(kdf, VAULT_KDF) != 0 ||
-	    passes < VAULT_PASSES_MIN || passes > VAULT_PASSES_MAX ||
+	    strcmp(kdf, VAULT_KDF) != 0 || passes < VAULT_PASSES_MIN ||
+	    passes > VAULT_PASSES_MAX ||
 	    memory < (json_int_t)VAULT_MEMORY_MIN ||
 	    memory > (json_int_t)VAULT_MEMORY_MAX)
 		goto out;
 	header.cost.passes = (uint32_t)passes;
 	header.cost.memory_size = (size_t)memory;
 	if ((st = decode_base64(salt, header.salt.bytes,
-	    sizeof(header.salt.bytes), &salt_size)) != STATUS_OK ||
+		 sizeof(header.salt.bytes), &salt_size)) != STATUS_OK ||
 	    (st = decode_base64(server, header.server_key.bytes,
-	    sizeof(header.server_key.bytes), &server_size)) != STATUS_OK ||
+		 sizeof(header.server_key.bytes), &server_size)) != STATUS_OK ||
 	    (st = decode_base64(statement, header.statement,
-	    sizeof(header.statement), &header.statement_size)) != STATUS_OK)
+		 sizeof(header.statement), &header.statement_size)) !=
+		STATUS_OK)
 		goto out;
 	if (salt_size != sizeof(header.salt.bytes) ||
 	    server_size != sizeof(header.server_key.bytes)) {
@@ -197,7 +198,7 @@ static enum status
 derive_key(struct bytes password, const struct vault_header *header,
     struct bytes line, struct fernet_key *out)
 {
-	struct password_key stretched = { 0 };
+	struct password_key stretched = {0};
 	struct sha256_digest line_hash;
 	struct buf composed;
 	enum status st;
@@ -207,7 +208,7 @@ derive_key(struct bytes password, const struct vault_header *header,
 	if ((st = text_nfc(password, &composed)) != STATUS_OK ||
 	    (st = hash_sha256(line, &line_hash)) != STATUS_OK ||
 	    (st = password_derive(buf_bytes(&composed), &header->salt,
-	    header->cost, &stretched)) != STATUS_OK)
+		 header->cost, &stretched)) != STATUS_OK)
 		goto out;
 	st = kdf_derive(bytes_empty(), BYTES_OF(stretched.bytes),
 	    BYTES_OF(line_hash.bytes), out->bytes, sizeof(out->bytes));
@@ -218,10 +219,10 @@ out:
 }
 
 static enum status
-seal_secrets(const struct vault *vault, const struct fernet_key *key,
-    struct buf *out)
+seal_secrets(
+    const struct vault *vault, const struct fernet_key *key, struct buf *out)
 {
-	struct signing_seed seed = { 0 };
+	struct signing_seed seed = {0};
 	struct buf plain;
 	enum status st;
 
@@ -230,9 +231,9 @@ seal_secrets(const struct vault *vault, const struct fernet_key *key,
 	if ((st = buf_append_u8(&plain, VAULT_SECRETS_VERSION)) != STATUS_OK ||
 	    (st = buf_append(&plain, BYTES_OF(seed.bytes))) != STATUS_OK ||
 	    (st = buf_append(&plain,
-	    BYTES_OF(vault->encryption.secret_key.bytes))) != STATUS_OK ||
-	    (st = buf_append(&plain,
-	    BYTES_OF(vault->database_key.bytes))) != STATUS_OK)
+		 BYTES_OF(vault->encryption.secret_key.bytes))) != STATUS_OK ||
+	    (st = buf_append(&plain, BYTES_OF(vault->database_key.bytes))) !=
+		STATUS_OK)
 		goto out;
 	st = fernet_seal(key, clock_wall_ms() / 1000, buf_bytes(&plain), out);
 out:
@@ -243,11 +244,11 @@ out:
 
 /* Fills the private part of vault. STATUS_FORGED for a wrong key. */
 static enum status
-open_secrets(struct bytes token, const struct fernet_key *key,
-    struct vault *vault)
+open_secrets(
+    struct bytes token, const struct fernet_key *key, struct vault *vault)
 {
-	struct encryption_secret_key encryption = { 0 };
-	struct signing_seed seed = { 0 };
+	struct encryption_secret_key encryption = {0};
+	struct signing_seed seed = {0};
 	struct buf plain;
 	const uint8_t *at;
 	enum status st;
@@ -265,8 +266,8 @@ open_secrets(struct bytes token, const struct fernet_key *key,
 	at += sizeof(seed.bytes);
 	memcpy(encryption.bytes, at, sizeof(encryption.bytes));
 	at += sizeof(encryption.bytes);
-	memcpy(vault->database_key.bytes, at,
-	    sizeof(vault->database_key.bytes));
+	memcpy(
+	    vault->database_key.bytes, at, sizeof(vault->database_key.bytes));
 	if ((st = signing_key_pair_from_seed(&seed, &vault->signing)) !=
 	    STATUS_OK)
 		goto out;
@@ -292,10 +293,10 @@ set_identity(struct vault *vault, struct bytes statement,
 		return STATUS_FORGED;
 	if (st != STATUS_OK)
 		return st;
-	if (!signing_public_key_equal(&vault->identity.signing_key,
-	    &vault->signing.public_key) ||
-	    !encryption_public_key_equal(&vault->identity.encryption_key,
-	    &vault->encryption.public_key))
+	if (!signing_public_key_equal(
+		&vault->identity.signing_key, &vault->signing.public_key) ||
+	    !encryption_public_key_equal(
+		&vault->identity.encryption_key, &vault->encryption.public_key))
 		return STATUS_FORGED;
 	memcpy(vault->statement, statement.data, statement.size);
 	vault->statement_size = statement.size;
@@ -315,13 +316,13 @@ generate(struct bytes name, const struct signing_public_key *server_key,
 	buf_init(&statement, WIRE_SIGNED_IDENTITY_MAX);
 	if ((st = signing_key_pair_generate(&vault->signing)) != STATUS_OK ||
 	    (st = encryption_key_pair_generate(&vault->encryption)) !=
-	    STATUS_OK)
+		STATUS_OK)
 		goto out;
-	random_bytes(vault->database_key.bytes,
-	    sizeof(vault->database_key.bytes));
+	random_bytes(
+	    vault->database_key.bytes, sizeof(vault->database_key.bytes));
 	if ((st = identity_make(name, &vault->signing,
-	    &vault->encryption.public_key, server_key, clock_wall_ms(),
-	    &statement)) != STATUS_OK)
+		 &vault->encryption.public_key, server_key, clock_wall_ms(),
+		 &statement)) != STATUS_OK)
 		goto out;
 	st = set_identity(vault, buf_bytes(&statement), server_key);
 out:
@@ -333,8 +334,8 @@ static enum status
 write_file(const char *path, const struct vault *vault, struct bytes password,
     struct password_cost cost)
 {
-	struct vault_header header = { .cost = cost };
-	struct fernet_key key = { 0 };
+	struct vault_header header = {.cost = cost};
+	struct fernet_key key = {0};
 	struct buf content;
 	enum status st;
 
@@ -345,7 +346,7 @@ write_file(const char *path, const struct vault *vault, struct bytes password,
 	header.statement_size = vault->statement_size;
 	if ((st = header_write(&header, &content)) != STATUS_OK ||
 	    (st = derive_key(password, &header, buf_bytes(&content), &key)) !=
-	    STATUS_OK ||
+		STATUS_OK ||
 	    (st = buf_append_u8(&content, '\n')) != STATUS_OK ||
 	    (st = seal_secrets(vault, &key, &content)) != STATUS_OK ||
 	    (st = buf_append_u8(&content, '\n')) != STATUS_OK)
@@ -366,13 +367,12 @@ vault_create(const char *path, struct bytes name, struct bytes password,
 	enum status st;
 
 	assert(cost.passes >= VAULT_PASSES_MIN &&
-	    cost.passes <= VAULT_PASSES_MAX &&
-	    cost.memory_size >= VAULT_MEMORY_MIN &&
-	    cost.memory_size <= VAULT_MEMORY_MAX);
+	       cost.passes <= VAULT_PASSES_MAX &&
+	       cost.memory_size >= VAULT_MEMORY_MIN &&
+	       cost.memory_size <= VAULT_MEMORY_MAX);
 	if (name_check(name) != NAME_PROBLEM_NONE)
-		return client_error_set(error, STATUS_INVALID,
-		    EXIT_CODE_USAGE, "%s",
-		    name_problem_text(name_check(name)));
+		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
+		    "%s", name_problem_text(name_check(name)));
 	if ((st = vault_check_password(password, error)) != STATUS_OK)
 		return st;
 	vault = secret_new(sizeof(*vault));
@@ -462,8 +462,8 @@ split(struct bytes content, struct bytes *line, struct bytes *token)
 static enum status
 open_content(struct bytes content, struct bytes password, struct vault **out)
 {
-	struct vault_header header = { 0 };
-	struct fernet_key key = { 0 };
+	struct vault_header header = {0};
+	struct fernet_key key = {0};
 	struct bytes line, token;
 	struct vault *vault = NULL;
 	enum status st;
@@ -476,16 +476,17 @@ open_content(struct bytes content, struct bytes password, struct vault **out)
 	if ((st = header_read(line, &header)) != STATUS_OK ||
 	    (st = derive_key(password, &header, line, &key)) != STATUS_OK ||
 	    (st = open_secrets(token, &key, vault)) != STATUS_OK ||
-	    (st = set_identity(vault, bytes_make(header.statement,
-	    header.statement_size), &header.server_key)) != STATUS_OK)
+	    (st = set_identity(vault,
+		 bytes_make(header.statement, header.statement_size),
+		 &header.server_key)) != STATUS_OK)
 		goto out;
 	*out = vault;
 	vault = NULL; /* now the caller's */
 out:
 	vault_free(vault);
 	secret_wipe(&key, sizeof(key));
-	return st == STATUS_INVALID || st == STATUS_TOO_LARGE ?
-	    STATUS_FORGED : st;
+	return st == STATUS_INVALID || st == STATUS_TOO_LARGE ? STATUS_FORGED
+							      : st;
 }
 
 enum status
@@ -565,7 +566,7 @@ vault_statement(const struct vault *vault)
 enum status
 vault_peek_name(const char *path, struct buf *out)
 {
-	struct vault_header header = { 0 };
+	struct vault_header header = {0};
 	struct identity identity;
 	struct bytes line, token;
 	struct buf content;
@@ -580,8 +581,9 @@ vault_peek_name(const char *path, struct buf *out)
 	}
 	if ((st = header_read(line, &header)) != STATUS_OK)
 		goto out;
-	st = identity_verify_bytes(bytes_make(header.statement,
-	    header.statement_size), &header.server_key, &identity);
+	st = identity_verify_bytes(
+	    bytes_make(header.statement, header.statement_size),
+	    &header.server_key, &identity);
 	if (st != STATUS_OK) {
 		if (st != STATUS_NOMEM && st != STATUS_INTERNAL)
 			st = STATUS_INVALID;

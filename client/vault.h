@@ -43,8 +43,8 @@ struct vault;
  * Whether the password may be one: STATUS_INVALID (exit 2) with what is wrong
  * with it. For new passwords; opening takes any and finds it wrong.
  */
-MUST_CHECK enum status vault_check_password(struct bytes password,
-    struct client_error *error);
+MUST_CHECK enum status vault_check_password(
+    struct bytes password, struct client_error *error);
 
 /*
  * Makes new keys, signs the identity that binds them to name at the server,
@@ -55,8 +55,7 @@ MUST_CHECK enum status vault_check_password(struct bytes password,
  */
 MUST_CHECK enum status vault_create(const char *path, struct bytes name,
     struct bytes password, const struct signing_public_key *server_key,
-    struct password_cost cost, struct vault **out,
-    struct client_error *error);
+    struct password_cost cost, struct vault **out, struct client_error *error);
 
 /*
  * Opens a key file. STATUS_FORGED (exit 4) for a wrong password and for a

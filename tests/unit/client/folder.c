@@ -57,7 +57,7 @@ folder_write(const char *path, struct bytes content)
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
 	assert_true(fd >= 0);
-	assert_true(write(fd, content.data, content.size) ==
-	    (ssize_t)content.size);
+	assert_true(
+	    write(fd, content.data, content.size) == (ssize_t)content.size);
 	assert_int_equal(close(fd), 0);
 }

@@ -35,8 +35,8 @@ assert_account(const char *server, const char *name, const char *expected)
 	struct channel_address address;
 
 	assert_ok(target_parse(server, &address, &error));
-	assert_ok(home_account_path("/h", &address, bytes_from_string(name),
-	    path, &error));
+	assert_ok(home_account_path(
+	    "/h", &address, bytes_from_string(name), path, &error));
 	assert_string_equal(path, expected);
 }
 
@@ -54,7 +54,8 @@ test_home_names_cannot_leave_it(void **state)
 	    "/h/h%3A8022/\xd8\xb3\xd8\xa7\xd8\xb1\xd8\xa7");
 	assert_ok(target_parse("h", &address, &error));
 	assert_status(home_account_path("/h", &address,
-	    BYTES_LITERAL("two words"), path, &error), STATUS_INVALID);
+			  BYTES_LITERAL("two words"), path, &error),
+	    STATUS_INVALID);
 	assert_int_equal(error.exit, EXIT_CODE_USAGE);
 }
 
@@ -62,9 +63,10 @@ static void
 make_account(const char *server, const char *folder, struct bytes name)
 {
 	const struct password_cost cheap = {
-		.passes = VAULT_PASSES_MIN, .memory_size = VAULT_MEMORY_MIN,
+	    .passes = VAULT_PASSES_MIN,
+	    .memory_size = VAULT_MEMORY_MIN,
 	};
-	const struct signing_public_key key = { .bytes = { 1 } };
+	const struct signing_public_key key = {.bytes = {1}};
 	struct vault *vault = NULL;
 	char parent[HOME_PATH_MAX], home[HOME_PATH_MAX];
 
@@ -81,7 +83,7 @@ make_account(const char *server, const char *folder, struct bytes name)
 static void
 test_home_lists_its_accounts(void **state)
 {
-	struct home_accounts accounts = { 0 };
+	struct home_accounts accounts = {0};
 	struct channel_address address;
 
 	(void)state;
@@ -98,8 +100,7 @@ test_home_lists_its_accounts(void **state)
 	assert_string_equal(accounts.items[1].name, "Client#2");
 	home_accounts_clear(&accounts);
 	assert_ok(target_parse("b:1", &address, &error));
-	assert_ok(home_list(folder_path("home"), &address, &accounts,
-	    &error));
+	assert_ok(home_list(folder_path("home"), &address, &accounts, &error));
 	assert_int_equal(accounts.count, 1);
 	home_accounts_clear(&accounts);
 }
@@ -108,9 +109,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_home_is_where_the_user_says),
-		cmocka_unit_test(test_home_names_cannot_leave_it),
-		cmocka_unit_test(test_home_lists_its_accounts),
+	    cmocka_unit_test(test_home_is_where_the_user_says),
+	    cmocka_unit_test(test_home_names_cannot_leave_it),
+	    cmocka_unit_test(test_home_lists_its_accounts),
 	};
 
 	return cmocka_run_group_tests(tests, folder_setup, folder_teardown);

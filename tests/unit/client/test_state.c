@@ -16,11 +16,11 @@
 #include "client/state_sql.h"
 #include "wire/limits.h"
 
-static const struct database_key key = { .bytes = { 1, 2, 3 } };
-static const struct signing_public_key own = { .bytes = { 4, 5, 6 } };
-static const struct signing_public_key peer = { .bytes = { 7, 8, 9 } };
-static const struct state_options patient = { .wait_ms = 10000 };
-static const struct state_options hasty = { .wait_ms = 150 };
+static const struct database_key key = {.bytes = {1, 2, 3}};
+static const struct signing_public_key own = {.bytes = {4, 5, 6}};
+static const struct signing_public_key peer = {.bytes = {7, 8, 9}};
+static const struct state_options patient = {.wait_ms = 10000};
+static const struct state_options hasty = {.wait_ms = 150};
 static char path[256];
 
 static void
@@ -60,8 +60,8 @@ test_state_keeps_what_was_committed(void **unused)
 	(void)unused;
 	assert_ok(state_begin(state));
 	assert_ok(state_account_set_sequence(state, 41));
-	assert_ok(state_account_set_status(state, STATE_ACCOUNT_STATUS_REFUSED,
-	    6, "taken"));
+	assert_ok(state_account_set_status(
+	    state, STATE_ACCOUNT_STATUS_REFUSED, 6, "taken"));
 	assert_ok(state_commit(state));
 	assert_ok(state_begin(state));
 	assert_ok(state_account_set_sequence(state, 42));
@@ -75,26 +75,27 @@ test_state_keeps_what_was_committed(void **unused)
 	assert_int_equal(stat(path, &info), 0);
 	assert_int_equal(info.st_mode & 07777, 0600);
 	state_close(state);
-	assert_status(state_create(path, &key, &own, &patient, &state),
-	    STATUS_EXISTS);
+	assert_status(
+	    state_create(path, &key, &own, &patient, &state), STATUS_EXISTS);
 }
 
 static void
 test_state_refuses_wrong_keys_and_damage(void **unused)
 {
-	struct database_key other = { .bytes = { 1, 2, 4 } };
+	struct database_key other = {.bytes = {1, 2, 4}};
 	struct state *state = create("damaged.db");
 	struct buf content;
 
 	(void)unused;
 	state_close(state);
 	state = NULL;
-	assert_status(state_open(path, &other, &own, &patient, &state),
-	    STATUS_FORGED);
-	assert_status(state_open(path, &key, &peer, &patient, &state),
-	    STATUS_FORGED);
-	assert_status(state_open(folder_path("none.db"), &key, &own, &patient,
-	    &state), STATUS_NOT_FOUND);
+	assert_status(
+	    state_open(path, &other, &own, &patient, &state), STATUS_FORGED);
+	assert_status(
+	    state_open(path, &key, &peer, &patient, &state), STATUS_FORGED);
+	assert_status(
+	    state_open(folder_path("none.db"), &key, &own, &patient, &state),
+	    STATUS_NOT_FOUND);
 	folder_read(path, &content);
 	/* The last twelve bytes of a page fill it up and mean nothing. */
 	for (size_t at = 0; at < 4096 - 12; at += 61) {
@@ -105,8 +106,8 @@ test_state_refuses_wrong_keys_and_damage(void **unused)
 		content.data[at] ^= 16;
 	}
 	folder_write(path, BYTES_LITERAL("SQLite format 3"));
-	assert_status(state_open(path, &key, &own, &patient, &state),
-	    STATUS_FORGED);
+	assert_status(
+	    state_open(path, &key, &own, &patient, &state), STATUS_FORGED);
 	buf_clear(&content);
 }
 
@@ -114,10 +115,13 @@ static void
 test_state_holds_nothing_in_clear(void **unused)
 {
 	struct state *state = create("secret.db");
-	const uint8_t id[MESSAGE_ID_SIZE] = { 1 };
+	const uint8_t id[MESSAGE_ID_SIZE] = {1};
 	const struct state_incoming message = {
-		.id = id, .peer = "client#2", .peer_canonical = "client#2",
-		.peer_key = &peer, .text = BYTES_LITERAL("salam mashti"),
+	    .id = id,
+	    .peer = "client#2",
+	    .peer_canonical = "client#2",
+	    .peer_key = &peer,
+	    .text = BYTES_LITERAL("salam mashti"),
 	};
 	struct buf content;
 
@@ -141,11 +145,12 @@ test_state_refuses_a_newer_schema(void **unused)
 
 	(void)unused;
 	assert_int_equal(sqlite3_exec(state->db, "PRAGMA user_version = 99",
-	    NULL, NULL, NULL), SQLITE_OK);
+			     NULL, NULL, NULL),
+	    SQLITE_OK);
 	state_close(state);
 	state = NULL;
-	assert_status(state_open(path, &key, &own, &patient, &state),
-	    STATUS_STALE);
+	assert_status(
+	    state_open(path, &key, &own, &patient, &state), STATUS_STALE);
 }
 
 /* ---- Several users ---- */
@@ -192,7 +197,7 @@ test_state_gives_up_when_interrupted(void **unused)
 static void
 test_state_waits_for_a_locked_file(void **unused)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct state *state = NULL;
 	int go[2], status;
 	pid_t child;
@@ -212,8 +217,8 @@ test_state_waits_for_a_locked_file(void **unused)
 	}
 	assert_true(child > 0);
 	assert_int_equal(read(go[0], &byte, 1), 1);
-	assert_status(state_open(path, &key, &own, &hasty, &state),
-	    STATUS_BUSY);
+	assert_status(
+	    state_open(path, &key, &own, &hasty, &state), STATUS_BUSY);
 	assert_int_equal(kill(child, SIGKILL), 0);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	state_close(open_again(&hasty));
@@ -227,8 +232,8 @@ static void
 add_entry(struct state *state, uint64_t sequence)
 {
 	assert_ok(state_begin(state));
-	assert_ok(state_outbox_add(state, sequence, "/x.Y/Z",
-	    BYTES_LITERAL("request")));
+	assert_ok(state_outbox_add(
+	    state, sequence, "/x.Y/Z", BYTES_LITERAL("request")));
 	assert_ok(state_commit(state));
 }
 
@@ -252,7 +257,7 @@ static void
 test_state_outbox_keeps_requests_until_settled(void **unused)
 {
 	struct state *state = create("outbox.db");
-	struct outbox_entry entry = { 0 };
+	struct outbox_entry entry = {0};
 	uint64_t sequence, parked;
 	bool has_range;
 
@@ -295,15 +300,20 @@ test_state_outbox_keeps_requests_until_settled(void **unused)
 /* ---- Messages ---- */
 
 static void
-add_outgoing(struct state *state, uint8_t id, size_t position,
-    enum status expected)
+add_outgoing(
+    struct state *state, uint8_t id, size_t position, enum status expected)
 {
-	const uint8_t whole[MESSAGE_ID_SIZE] = { id };
+	const uint8_t whole[MESSAGE_ID_SIZE] = {id};
 	const struct state_outgoing message = {
-		.id = whole, .peer = "Client#2", .peer_canonical = "client#2",
-		.peer_key = &peer, .text = BYTES_LITERAL("salam"),
-		.sent_at_ms = 5, .sequence = 20, .position = position,
-		.before = { .counter = position },
+	    .id = whole,
+	    .peer = "Client#2",
+	    .peer_canonical = "client#2",
+	    .peer_key = &peer,
+	    .text = BYTES_LITERAL("salam"),
+	    .sent_at_ms = 5,
+	    .sequence = 20,
+	    .position = position,
+	    .before = {.counter = position},
 	};
 
 	assert_ok(state_begin(state));
@@ -317,9 +327,9 @@ static void
 test_state_outgoing_messages_are_decided_once(void **unused)
 {
 	struct state *state = create("outgoing.db");
-	const uint8_t first[MESSAGE_ID_SIZE] = { 1 };
+	const uint8_t first[MESSAGE_ID_SIZE] = {1};
 	struct state_pending *pending = NULL;
-	struct message message = { 0 };
+	struct message message = {0};
 	size_t count = 0;
 
 	(void)unused;
@@ -331,10 +341,10 @@ test_state_outgoing_messages_are_decided_once(void **unused)
 	assert_int_equal(pending[1].before.counter, 1);
 	assert_memory_equal(&pending[0].peer_key, &peer, sizeof(peer));
 	assert_ok(state_begin(state));
-	assert_ok(state_outgoing_settle(state, pending[0].number,
-	    MESSAGE_OUTCOME_STALE_RECIPIENT, 0));
-	assert_ok(state_outgoing_settle(state, pending[1].number,
-	    MESSAGE_OUTCOME_STORED, 77));
+	assert_ok(state_outgoing_settle(
+	    state, pending[0].number, MESSAGE_OUTCOME_STALE_RECIPIENT, 0));
+	assert_ok(state_outgoing_settle(
+	    state, pending[1].number, MESSAGE_OUTCOME_STORED, 77));
 	assert_ok(state_commit(state));
 	free(pending);
 	assert_ok(state_pending_list(state, 20, &pending, &count));
@@ -355,10 +365,13 @@ test_state_outgoing_messages_are_decided_once(void **unused)
 static void
 add_incoming(struct state *state, const char *name, uint8_t id)
 {
-	const uint8_t whole[MESSAGE_ID_SIZE] = { id };
+	const uint8_t whole[MESSAGE_ID_SIZE] = {id};
 	const struct state_incoming message = {
-		.id = whole, .peer = name, .peer_canonical = name,
-		.peer_key = &peer, .text = BYTES_LITERAL("aleyk"),
+	    .id = whole,
+	    .peer = name,
+	    .peer_canonical = name,
+	    .peer_key = &peer,
+	    .text = BYTES_LITERAL("aleyk"),
 	};
 
 	assert_ok(state_begin(state));
@@ -369,7 +382,7 @@ add_incoming(struct state *state, const char *name, uint8_t id)
 static size_t
 take(struct state *state, const char *name, size_t limit)
 {
-	struct message_list list = { 0 };
+	struct message_list list = {0};
 	size_t count;
 
 	assert_ok(state_begin(state));
@@ -385,7 +398,7 @@ test_state_messages_are_taken_once(void **unused)
 {
 	struct state *state = create("taken.db");
 	struct state *other = open_again(&patient);
-	struct message_list list = { 0 };
+	struct message_list list = {0};
 	uint64_t waiting;
 	bool is_known;
 
@@ -393,11 +406,11 @@ test_state_messages_are_taken_once(void **unused)
 	add_incoming(state, "a", 1);
 	add_incoming(state, "b", 2);
 	add_incoming(state, "a", 3);
-	assert_ok(state_incoming_is_known(state, &peer,
-	    (const uint8_t[MESSAGE_ID_SIZE]){ 2 }, &is_known));
+	assert_ok(state_incoming_is_known(
+	    state, &peer, (const uint8_t[MESSAGE_ID_SIZE]){2}, &is_known));
 	assert_true(is_known);
-	assert_ok(state_incoming_is_known(state, &own,
-	    (const uint8_t[MESSAGE_ID_SIZE]){ 2 }, &is_known));
+	assert_ok(state_incoming_is_known(
+	    state, &own, (const uint8_t[MESSAGE_ID_SIZE]){2}, &is_known));
 	assert_false(is_known);
 	assert_ok(state_incoming_count_waiting(state, "a", &waiting));
 	assert_int_equal(waiting, 1);
@@ -413,8 +426,7 @@ test_state_messages_are_taken_once(void **unused)
 	/* Given back, it is taken again; shown, never. */
 	assert_ok(state_begin(state));
 	assert_ok(state_incoming_set_shown(state, list.items[0].number, true));
-	assert_ok(state_incoming_set_shown(state, list.items[1].number,
-	    false));
+	assert_ok(state_incoming_set_shown(state, list.items[1].number, false));
 	assert_ok(state_commit(state));
 	assert_int_equal(take(other, "a", 10), 1);
 	assert_int_equal(take(other, "a", 10), 0);
@@ -451,9 +463,9 @@ static void
 test_state_authors_are_judged_by_the_pin(void **unused)
 {
 	struct state *state = create("authors.db");
-	const struct state_message_query all = { .limit = 10 };
-	struct message_list list = { 0 };
-	struct state_names names = { 0 };
+	const struct state_message_query all = {.limit = 10};
+	struct message_list list = {0};
+	struct state_names names = {0};
 
 	(void)unused;
 	add_incoming(state, "a", 1);
@@ -482,7 +494,7 @@ static void
 assert_numbers(struct state *state, const struct state_message_query *query,
     int64_t first, size_t count)
 {
-	struct message_list list = { 0 };
+	struct message_list list = {0};
 
 	assert_ok(state_message_list(state, query, &list));
 	assert_int_equal(list.count, count);
@@ -499,16 +511,18 @@ test_state_history_comes_in_pages(void **unused)
 	(void)unused;
 	for (uint8_t i = 0; i < 20; i++)
 		add_incoming(state, "a", i);
-	assert_numbers(state, &(struct state_message_query){ .limit = 5 }, 1,
+	assert_numbers(state, &(struct state_message_query){.limit = 5}, 1, 5);
+	assert_numbers(
+	    state, &(struct state_message_query){.limit = 5, .after = 7}, 8, 5);
+	assert_numbers(state,
+	    &(struct state_message_query){.limit = 5, .is_from_end = true}, 16,
 	    5);
-	assert_numbers(state, &(struct state_message_query){ .limit = 5,
-	    .after = 7 }, 8, 5);
-	assert_numbers(state, &(struct state_message_query){ .limit = 5,
-	    .is_from_end = true }, 16, 5);
-	assert_numbers(state, &(struct state_message_query){ .limit = 5,
-	    .before = 9, .is_from_end = true }, 4, 5);
-	assert_numbers(state, &(struct state_message_query){ .limit = 5,
-	    .canonical = "b" }, 0, 0);
+	assert_numbers(state,
+	    &(struct state_message_query){
+		.limit = 5, .before = 9, .is_from_end = true},
+	    4, 5);
+	assert_numbers(state,
+	    &(struct state_message_query){.limit = 5, .canonical = "b"}, 0, 0);
 	state_close(state);
 }
 
@@ -517,7 +531,7 @@ test_state_history_comes_in_pages(void **unused)
 static void
 ack(struct state *state, uint8_t id)
 {
-	const uint8_t whole[STATE_INBOX_ID_SIZE] = { id };
+	const uint8_t whole[STATE_INBOX_ID_SIZE] = {id};
 
 	assert_ok(state_begin(state));
 	assert_ok(state_ack_add(state, whole));
@@ -576,7 +590,7 @@ static void
 test_state_chains_are_apart(void **unused)
 {
 	struct state *state = create("chains.db");
-	struct e2ee_chain chain = { .counter = 9, .hash = { { 1 } } }, read;
+	struct e2ee_chain chain = {.counter = 9, .hash = {{1}}}, read;
 
 	(void)unused;
 	assert_ok(state_send_chain_read(state, &peer, &read));
@@ -599,7 +613,7 @@ test_state_chains_are_apart(void **unused)
 static void
 set_aside(struct state *state, unsigned number)
 {
-	uint8_t id[STATE_INBOX_ID_SIZE] = { 0 };
+	uint8_t id[STATE_INBOX_ID_SIZE] = {0};
 
 	memcpy(id, &number, sizeof(number));
 	assert_ok(state_set_aside(state, id, BYTES_LITERAL("?"), 0, "forged"));
@@ -632,26 +646,23 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_state_keeps_what_was_committed),
-		cmocka_unit_test(test_state_refuses_wrong_keys_and_damage),
-		cmocka_unit_test(test_state_holds_nothing_in_clear),
-		cmocka_unit_test(test_state_refuses_a_newer_schema),
-		cmocka_unit_test(
-		    test_state_waits_for_another_writer_and_then_says_so),
-		cmocka_unit_test(test_state_gives_up_when_interrupted),
-		cmocka_unit_test(test_state_waits_for_a_locked_file),
-		cmocka_unit_test(
-		    test_state_outbox_keeps_requests_until_settled),
-		cmocka_unit_test(
-		    test_state_outgoing_messages_are_decided_once),
-		cmocka_unit_test(test_state_messages_are_taken_once),
-		cmocka_unit_test(test_state_messages_come_back_from_the_dead),
-		cmocka_unit_test(test_state_authors_are_judged_by_the_pin),
-		cmocka_unit_test(test_state_history_comes_in_pages),
-		cmocka_unit_test(
-		    test_state_acks_stay_until_their_poll_was_done),
-		cmocka_unit_test(test_state_chains_are_apart),
-		cmocka_unit_test(test_state_what_is_set_aside_is_bounded),
+	    cmocka_unit_test(test_state_keeps_what_was_committed),
+	    cmocka_unit_test(test_state_refuses_wrong_keys_and_damage),
+	    cmocka_unit_test(test_state_holds_nothing_in_clear),
+	    cmocka_unit_test(test_state_refuses_a_newer_schema),
+	    cmocka_unit_test(
+		test_state_waits_for_another_writer_and_then_says_so),
+	    cmocka_unit_test(test_state_gives_up_when_interrupted),
+	    cmocka_unit_test(test_state_waits_for_a_locked_file),
+	    cmocka_unit_test(test_state_outbox_keeps_requests_until_settled),
+	    cmocka_unit_test(test_state_outgoing_messages_are_decided_once),
+	    cmocka_unit_test(test_state_messages_are_taken_once),
+	    cmocka_unit_test(test_state_messages_come_back_from_the_dead),
+	    cmocka_unit_test(test_state_authors_are_judged_by_the_pin),
+	    cmocka_unit_test(test_state_history_comes_in_pages),
+	    cmocka_unit_test(test_state_acks_stay_until_their_poll_was_done),
+	    cmocka_unit_test(test_state_chains_are_apart),
+	    cmocka_unit_test(test_state_what_is_set_aside_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, folder_setup, folder_teardown);

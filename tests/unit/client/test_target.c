@@ -35,8 +35,8 @@ test_target_says_what_an_address_is(void **state)
 	struct channel_address address;
 
 	(void)state;
-	assert_status(target_parse("http://x\x1b[2J", &address, &error),
-	    STATUS_INVALID);
+	assert_status(
+	    target_parse("http://x\x1b[2J", &address, &error), STATUS_INVALID);
 	assert_int_equal(error.exit, EXIT_CODE_USAGE);
 	assert_non_null(strstr(error.text, "peyk://HOST:PORT"));
 	assert_null(strchr(error.text, '\x1b'));
@@ -46,10 +46,10 @@ test_target_says_what_an_address_is(void **state)
 static void
 test_target_knows_this_machine(void **state)
 {
-	static const char *const here[] = { "localhost", "127.0.0.1",
-		"127.9.8.7:80", "[::1]" };
-	static const char *const there[] = { "localhost.example.org",
-		"128.0.0.1", "[::2]", "127.0.0.1.example.org" };
+	static const char *const here[] = {
+	    "localhost", "127.0.0.1", "127.9.8.7:80", "[::1]"};
+	static const char *const there[] = {"localhost.example.org",
+	    "128.0.0.1", "[::2]", "127.0.0.1.example.org"};
 	struct channel_address address;
 
 	(void)state;
@@ -65,9 +65,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_target_is_written_as_grpc_takes_it),
-		cmocka_unit_test(test_target_says_what_an_address_is),
-		cmocka_unit_test(test_target_knows_this_machine),
+	    cmocka_unit_test(test_target_is_written_as_grpc_takes_it),
+	    cmocka_unit_test(test_target_says_what_an_address_is),
+	    cmocka_unit_test(test_target_knows_this_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

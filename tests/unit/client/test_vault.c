@@ -8,9 +8,10 @@
 
 /* The cheapest that is allowed: thousands of attempts follow. */
 static const struct password_cost cheap = {
-	.passes = VAULT_PASSES_MIN, .memory_size = VAULT_MEMORY_MIN,
+    .passes = VAULT_PASSES_MIN,
+    .memory_size = VAULT_MEMORY_MIN,
 };
-static const struct signing_public_key server = { .bytes = { 7, 8, 9 } };
+static const struct signing_public_key server = {.bytes = {7, 8, 9}};
 static struct client_error error;
 
 #define PASSWORD "correct horse battery"
@@ -31,13 +32,13 @@ assert_closed(const char *path, struct bytes password)
 {
 	struct vault *vault = NULL;
 
-	error = (struct client_error){ 0 };
-	assert_status(vault_open(path, password, &vault, &error),
-	    STATUS_FORGED);
+	error = (struct client_error){0};
+	assert_status(
+	    vault_open(path, password, &vault, &error), STATUS_FORGED);
 	assert_null(vault);
 	assert_int_equal(error.exit, EXIT_CODE_PASSWORD);
 	assert_non_null(strstr(error.text, "password is wrong, or the key "
-	    "file"));
+					   "file"));
 }
 
 static void
@@ -55,8 +56,8 @@ test_vault_gives_back_what_was_made(void **state)
 	    sizeof(struct signing_key_pair));
 	assert_memory_equal(vault_encryption(vault), vault_encryption(made),
 	    sizeof(struct encryption_key_pair));
-	assert_memory_equal(vault_database_key(vault),
-	    vault_database_key(made), sizeof(struct database_key));
+	assert_memory_equal(vault_database_key(vault), vault_database_key(made),
+	    sizeof(struct database_key));
 	assert_memory_equal(vault_server_key(vault), &server, sizeof(server));
 	assert_bytes(vault_statement(vault), vault_statement(made));
 	assert_int_equal(stat(path, &info), 0);
@@ -74,8 +75,9 @@ test_vault_is_not_made_twice(void **state)
 
 	(void)state;
 	folder_read(path, &before);
-	assert_status(vault_create(path, BYTES_LITERAL("Client#2"),
-	    BYTES_LITERAL(PASSWORD), &server, cheap, &second, &error),
+	assert_status(
+	    vault_create(path, BYTES_LITERAL("Client#2"),
+		BYTES_LITERAL(PASSWORD), &server, cheap, &second, &error),
 	    STATUS_EXISTS);
 	folder_read(path, &after);
 	assert_bytes(buf_bytes(&after), buf_bytes(&before));
@@ -114,8 +116,8 @@ test_vault_takes_a_password_in_any_normal_form(void **state)
 	    &error));
 	vault_free(vault);
 	vault = NULL;
-	assert_ok(vault_open(path, BYTES_LITERAL("cafe\xcc\x81 cafe\xcc\x81"),
-	    &vault, &error));
+	assert_ok(vault_open(
+	    path, BYTES_LITERAL("cafe\xcc\x81 cafe\xcc\x81"), &vault, &error));
 	vault_free(vault);
 }
 
@@ -195,13 +197,12 @@ test_vault_refuses_costs_out_of_bounds(void **state)
 	assert_header_refused(path, "\"passes\":1,", "\"passes\":4000000000,");
 	assert_header_refused(path, "\"passes\":1,", "\"passes\":0,");
 	assert_header_refused(path, "\"passes\":1,", "\"passes\":-1,");
-	assert_header_refused(path, "\"memory\":8388608",
-	    "\"memory\":1099511627776");
+	assert_header_refused(
+	    path, "\"memory\":8388608", "\"memory\":1099511627776");
 	assert_header_refused(path, "\"memory\":8388608", "\"memory\":8192");
 	assert_header_refused(path, "\"version\":1", "\"version\":2");
 	assert_header_refused(path, "{\"format\"", "{\"more\":1,\"format\"");
-	assert_header_refused(path, "{\"format\"",
-	    "{\"passes\":1,\"format\"");
+	assert_header_refused(path, "{\"format\"", "{\"passes\":1,\"format\"");
 }
 
 static void
@@ -212,11 +213,12 @@ test_vault_refuses_other_files(void **state)
 
 	(void)state;
 	assert_status(vault_open(folder_path("none.key"),
-	    BYTES_LITERAL(PASSWORD), &vault, &error), STATUS_NOT_FOUND);
+			  BYTES_LITERAL(PASSWORD), &vault, &error),
+	    STATUS_NOT_FOUND);
 	vault_free(create(path));
 	assert_int_equal(chmod(path, 0644), 0);
-	assert_status(vault_open(path, BYTES_LITERAL(PASSWORD), &vault,
-	    &error), STATUS_DENIED);
+	assert_status(vault_open(path, BYTES_LITERAL(PASSWORD), &vault, &error),
+	    STATUS_DENIED);
 	assert_non_null(strstr(error.text, "chmod 600"));
 	folder_write(folder_path("empty.key"), bytes_empty());
 	assert_closed(folder_path("empty.key"), BYTES_LITERAL(PASSWORD));
@@ -228,13 +230,15 @@ test_vault_checks_new_passwords(void **state)
 	struct vault *vault = NULL;
 
 	(void)state;
-	assert_status(vault_create(folder_path("short.key"),
-	    BYTES_LITERAL("client#2"), BYTES_LITERAL("short"), &server, cheap,
-	    &vault, &error), STATUS_INVALID);
+	assert_status(
+	    vault_create(folder_path("short.key"), BYTES_LITERAL("client#2"),
+		BYTES_LITERAL("short"), &server, cheap, &vault, &error),
+	    STATUS_INVALID);
 	assert_int_equal(error.exit, EXIT_CODE_USAGE);
-	assert_status(vault_create(folder_path("short.key"),
-	    BYTES_LITERAL("two words"), BYTES_LITERAL(PASSWORD), &server,
-	    cheap, &vault, &error), STATUS_INVALID);
+	assert_status(
+	    vault_create(folder_path("short.key"), BYTES_LITERAL("two words"),
+		BYTES_LITERAL(PASSWORD), &server, cheap, &vault, &error),
+	    STATUS_INVALID);
 	assert_int_equal(error.exit, EXIT_CODE_USAGE);
 }
 
@@ -258,17 +262,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vault_gives_back_what_was_made),
-		cmocka_unit_test(test_vault_is_not_made_twice),
-		cmocka_unit_test(test_vault_refuses_wrong_passwords),
-		cmocka_unit_test(
-		    test_vault_takes_a_password_in_any_normal_form),
-		cmocka_unit_test(test_vault_refuses_every_flipped_byte),
-		cmocka_unit_test(test_vault_refuses_every_cut),
-		cmocka_unit_test(test_vault_refuses_costs_out_of_bounds),
-		cmocka_unit_test(test_vault_refuses_other_files),
-		cmocka_unit_test(test_vault_checks_new_passwords),
-		cmocka_unit_test(test_vault_tells_its_name_in_clear),
+	    cmocka_unit_test(test_vault_gives_back_what_was_made),
+	    cmocka_unit_test(test_vault_is_not_made_twice),
+	    cmocka_unit_test(test_vault_refuses_wrong_passwords),
+	    cmocka_unit_test(test_vault_takes_a_password_in_any_normal_form),
+	    cmocka_unit_test(test_vault_refuses_every_flipped_byte),
+	    cmocka_unit_test(test_vault_refuses_every_cut),
+	    cmocka_unit_test(test_vault_refuses_costs_out_of_bounds),
+	    cmocka_unit_test(test_vault_refuses_other_files),
+	    cmocka_unit_test(test_vault_checks_new_passwords),
+	    cmocka_unit_test(test_vault_tells_its_name_in_clear),
 	};
 
 	return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
