@@ -18,6 +18,8 @@
 #define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000
 #define DEFAULT_MIN_PING_INTERVAL_MS 10000
 #define DEFAULT_HANDSHAKE_TIMEOUT_MS 10000
+/* Room for 50,000 parked calls, and for 200 messages of 4 MiB. */
+#define DEFAULT_MAX_BUFFER_BYTES ((size_t)1 << 30)
 
 #define MAX_ARGS 12
 
@@ -43,6 +45,8 @@ set_defaults(struct rpc_server_options *options)
 		options->keepalive_timeout_ms = DEFAULT_KEEPALIVE_TIMEOUT_MS;
 	if (options->min_ping_interval_ms == 0)
 		options->min_ping_interval_ms = DEFAULT_MIN_PING_INTERVAL_MS;
+	if (options->max_buffer_bytes == 0)
+		options->max_buffer_bytes = DEFAULT_MAX_BUFFER_BYTES;
 	if (options->handshake_timeout_ms == 0)
 		options->handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
 }
@@ -63,6 +67,8 @@ create_core(const struct rpc_server_options *options)
 	grpc_arg args[MAX_ARGS];
 	grpc_channel_args list = {.num_args = 0, .args = args};
 	size_t *count = &list.num_args;
+	grpc_resource_quota *quota = NULL;
+	grpc_server *core = NULL;
 
 	add_arg(args, count, GRPC_ARG_ALLOW_REUSEPORT, options->reuse_port);
 	add_arg(
@@ -84,7 +90,17 @@ create_core(const struct rpc_server_options *options)
 		add_arg(args, count, GRPC_ARG_MAX_CONNECTION_IDLE_MS,
 		    (size_t)options->max_idle_ms);
 	add_arg(args, count, GRPC_ARG_ENABLE_CHANNELZ, 0);
-	return grpc_server_create(&list, NULL);
+	quota = grpc_resource_quota_create("rpc_server");
+	grpc_resource_quota_resize(quota, options->max_buffer_bytes);
+	assert(*count < MAX_ARGS);
+	args[*count].type = GRPC_ARG_POINTER;
+	args[*count].key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA;
+	args[*count].value.pointer.p = quota;
+	args[*count].value.pointer.vtable = grpc_resource_quota_arg_vtable();
+	(*count)++;
+	core = grpc_server_create(&list, NULL);
+	grpc_resource_quota_unref(quota); /* the server has its own */
+	return core;
 }
 
 static void
