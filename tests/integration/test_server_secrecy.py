@@ -238,5 +238,35 @@ class SecrecyOfPeyk(harness.PeykTest):
         self.assertNotIn("e2ee_", symbols)
 
 
+class WireOfPeyk(harness.PeykTest):
+    """R4: what peyk sends, recorded without TLS around it."""
+
+    tls = False
+
+    def test_R4_conversation(self):
+        proxy = harness.Proxy(self.server.port, record=True)
+        self.addCleanup(proxy.close)
+        device = Device(self.server, PASSWORD,
+                        address=f"127.0.0.1:{proxy.port}")
+        names = ("sara#wire", "hassan#wire")
+        keys = []
+        for name in names:
+            device.signup(name)
+            who = device.peyk("--json", "whoami", "--as",
+                              name).expect(0).objects[0]
+            keys += [bytes.fromhex(who["signing_key"]),
+                     bytes.fromhex(who["encryption_key"])]
+        device.send(*names, TEXT)
+        self.assertEqual([m["text"] for m in device.poll(names[1])], [TEXT])
+        device.send(names[1], names[0], ANSWER)
+        wire = bytes(proxy.recorded)
+        self.assertIn(b"/peyk.v1.Messenger/Poll", wire,
+                      "expected the recording to be of gRPC")
+        words = [TEXT, ANSWER, PASSWORD, *names]
+        for secret in [word.encode() for word in words] + keys:
+            for form in spellings(secret):
+                self.assertNotIn(form, wire)
+
+
 if __name__ == "__main__":
     harness.main()
