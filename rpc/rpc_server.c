@@ -20,8 +20,16 @@
 #define DEFAULT_HANDSHAKE_TIMEOUT_MS 10000
 /* Room for 50,000 parked calls, and for 200 messages of 4 MiB. */
 #define DEFAULT_MAX_BUFFER_BYTES ((size_t)1 << 30)
+#define DEFAULT_MAX_PARTIAL_REQUESTS 128
+#define DEFAULT_REQUEST_TIMEOUT_MS 30000
+#define DEFAULT_MAX_UNSENT_BYTES ((size_t)256 << 20)
+#define DEFAULT_ANSWER_TIMEOUT_MS 60000
 
-#define MAX_ARGS 12
+/* What a connection without calls is left with when the server stops. */
+#define IDLE_GRACE_MS 1000
+#define IDLE_CHECK_MS 50
+
+#define MAX_ARGS 16
 
 /* Messages are counted in int by gRPC's arguments. */
 #define MAX_MESSAGE_BYTES INT_MAX
@@ -49,6 +57,14 @@ set_defaults(struct rpc_server_options *options)
 		options->max_buffer_bytes = DEFAULT_MAX_BUFFER_BYTES;
 	if (options->handshake_timeout_ms == 0)
 		options->handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
+	if (options->max_partial_requests == 0)
+		options->max_partial_requests = DEFAULT_MAX_PARTIAL_REQUESTS;
+	if (options->request_timeout_ms == 0)
+		options->request_timeout_ms = DEFAULT_REQUEST_TIMEOUT_MS;
+	if (options->max_unsent_bytes == 0)
+		options->max_unsent_bytes = DEFAULT_MAX_UNSENT_BYTES;
+	if (options->answer_timeout_ms == 0)
+		options->answer_timeout_ms = DEFAULT_ANSWER_TIMEOUT_MS;
 }
 
 static void
@@ -90,6 +106,8 @@ create_core(const struct rpc_server_options *options)
 		add_arg(args, count, GRPC_ARG_MAX_CONNECTION_IDLE_MS,
 		    (size_t)options->max_idle_ms);
 	add_arg(args, count, GRPC_ARG_ENABLE_CHANNELZ, 0);
+	/* It would open each stream's window to 4 MiB before anyone reads. */
+	add_arg(args, count, GRPC_ARG_HTTP2_BDP_PROBE, 0);
 	quota = grpc_resource_quota_create("rpc_server");
 	grpc_resource_quota_resize(quota, options->max_buffer_bytes);
 	assert(*count < MAX_ARGS);
@@ -140,8 +158,10 @@ void
 rpc_worker_check(struct rpc_worker *worker)
 {
 	if (worker->is_stopping && worker->call_count == 0 &&
-	    worker->request_count == 0)
+	    worker->request_count == 0 && !worker->is_sweeping) {
+		rpc_timer_stop(worker->loop, &worker->sweep_timer);
 		rpc_loop_close(worker->loop);
+	}
 }
 
 enum status
@@ -185,6 +205,7 @@ rpc_server_new(
 		worker->index = i;
 		worker->cancel.run = run_cancel;
 		worker->stop.run = run_stop;
+		rpc_worker_init_queues(worker);
 		grpc_server_register_completion_queue(
 		    server->core, rpc_loop_queue(worker->loop), NULL);
 		server->worker_count++;
@@ -233,8 +254,6 @@ rpc_server_register(struct rpc_server *server, const struct rpc_method *method,
     rpc_server_invoke *invoke, const void *handlers, void *service)
 {
 	struct rpc_server_method *grown;
-	bool is_read_by_grpc = method->kind == RPC_METHOD_UNARY ||
-			       method->kind == RPC_METHOD_SERVER_STREAMING;
 
 	assert(!server->is_started);
 	for (size_t i = 0; i < server->method_count; i++)
@@ -251,10 +270,9 @@ rpc_server_register(struct rpc_server *server, const struct rpc_method *method,
 	    .handlers = handlers,
 	    .service = service,
 	    .registration =
+		/* gRPC would read the request, but without any bounds. */
 		grpc_server_register_method(server->core, method->path, NULL,
-		    is_read_by_grpc ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
-				    : GRPC_SRM_PAYLOAD_NONE,
-		    0),
+		    GRPC_SRM_PAYLOAD_NONE, 0),
 	};
 	if (grown[server->method_count].registration == NULL)
 		return STATUS_EXISTS;
@@ -405,6 +423,26 @@ wait_until_down(struct rpc_server *server, int timeout_ms)
 }
 
 /*
+ * The same for the calls under way. What then keeps gRPC waiting is clients
+ * that are silent, perhaps for ever: a laptop that sleeps.
+ */
+static bool
+wait_for_calls(struct rpc_server *server, int grace_ms)
+{
+	int idle_ms = 0;
+
+	for (int waited_ms = 0; waited_ms < grace_ms && idle_ms < IDLE_GRACE_MS;
+	     waited_ms += IDLE_CHECK_MS) {
+		if (wait_until_down(server, IDLE_CHECK_MS))
+			return true;
+		idle_ms = atomic_load(&server->call_count) == 0
+			      ? idle_ms + IDLE_CHECK_MS
+			      : 0;
+	}
+	return wait_until_down(server, 0);
+}
+
+/*
  * gRPC's word that it is down comes when every call has ended. The queues are
  * closed by their workers, once no call can be woken any more: an empty batch
  * on a closed queue is an error.
@@ -415,7 +453,7 @@ rpc_server_stop(struct rpc_server *server, int grace_ms)
 	if (!server->is_started || server->is_stopped)
 		return;
 	rpc_server_close(server);
-	if (!wait_until_down(server, grace_ms > 0 ? grace_ms : 0)) {
+	if (!wait_for_calls(server, grace_ms)) {
 		grpc_server_cancel_all_calls(server->core);
 		for (unsigned i = 0; i < server->worker_count; i++)
 			if (server->workers[i].is_running)

@@ -42,6 +42,21 @@ struct rpc_server_options {
 	size_t max_buffer_bytes;
 	/* Headers of one request. Default 8 KiB. */
 	size_t max_metadata_bytes;
+	/* Requests that have begun to arrive and are not there in full, each
+	   of which may take max_message_bytes, shared among the workers (four
+	   for each at least). When there are more, those that take longer than
+	   a second end in RESOURCE_EXHAUSTED, the oldest first. Default 128. */
+	unsigned max_partial_requests;
+	/* Time for a request to arrive in full. Default 30 s. */
+	int request_timeout_ms;
+	/* Bytes of answers that clients have not taken, and what their calls
+	   cost, shared among the workers (8 MiB for each at least). Past them
+	   a large answer (over 64 KiB) turns into RESOURCE_EXHAUSTED, and
+	   clients that take longer than five seconds are cut off, the oldest
+	   first. Default 256 MiB. */
+	size_t max_unsent_bytes;
+	/* Time for a client to take its answer. Default 60 s. */
+	int answer_timeout_ms;
 	/* Calls at once on one connection; more wait at the client. Default
 	   1024. */
 	unsigned max_streams;
@@ -119,7 +134,8 @@ void rpc_server_close(struct rpc_server *server);
 /*
  * Closes if need be, waits up to `grace_ms` for the calls under way, then
  * cancels them (their on_cancel runs), and joins the workers. It waits as long
- * as anyone holds a call (rpc_server_call_hold()).
+ * as anyone holds a call (rpc_server_call_hold()). Connections without calls,
+ * whose clients do not hang up, get a second of it.
  */
 void rpc_server_stop(struct rpc_server *server, int grace_ms);
 

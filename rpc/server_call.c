@@ -9,21 +9,27 @@
 #include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
 
+#include "base/clock.h"
 #include "rpc/server_core.h"
 #include "rpc/stub.h"
 #include "rpc/wire_field.h"
 
 /*
- *  REQUESTED --arrived--> OPEN --answer--> FINISHING --sent--> DONE
- *      |                    |                                  ^ ^
- *      |                    +--client gone--> DEAD --answer----+ |
- *      +--server closed------------------------------------------+
+ *  REQUESTED --arrived--> READING --request is there--> OPEN
+ *      |
+ *      +--server closed--> DONE
  *
- * In DEAD and DONE nothing more is sent. Such a call is freed as soon as no
- * batch is under way and no one holds it.
+ *  OPEN --answer--> FINISHING --sent--> DONE
+ *    |                                   ^
+ *    +--client gone--> DEAD --answer-----+
+ *
+ * Where requests stream, READING is passed through at once. In DEAD and DONE
+ * nothing more is sent. Such a call is freed as soon as no batch is under way
+ * and no one holds it.
  */
 enum call_state {
 	CALL_REQUESTED,
+	CALL_READING,
 	CALL_OPEN,
 	CALL_FINISHING,
 	CALL_DEAD,
@@ -33,7 +39,8 @@ enum call_state {
 #define BIT(state) (1u << (state))
 
 static const unsigned allowed_moves[] = {
-    [CALL_REQUESTED] = BIT(CALL_OPEN) | BIT(CALL_DONE),
+    [CALL_REQUESTED] = BIT(CALL_READING) | BIT(CALL_DONE),
+    [CALL_READING] = BIT(CALL_OPEN),
     [CALL_OPEN] = BIT(CALL_FINISHING) | BIT(CALL_DEAD),
     [CALL_FINISHING] = BIT(CALL_DONE),
     [CALL_DEAD] = BIT(CALL_DONE),
@@ -50,6 +57,11 @@ struct rpc_server_call {
 	unsigned holds;
 	unsigned depth; /* call backs of the application that are running */
 	struct rpc_server_call *previous, *next; /* of the worker's list */
+	/* In one of the worker's queues, or NULL. */
+	struct rpc_call_queue *queue;
+	struct rpc_server_call *earlier, *later;
+	size_t weight;
+	uint64_t queued_at_ms;
 
 	/* Filled in by gRPC on arrival. */
 	grpc_call *core;
@@ -70,7 +82,7 @@ struct rpc_server_call {
 	grpc_slice text;
 
 	/* Tags. */
-	struct rpc_event arrived, headers_sent, sent, received, finished,
+	struct rpc_event arrived, read, headers_sent, sent, received, finished,
 	    closed;
 	grpc_byte_buffer *incoming;
 
@@ -114,6 +126,156 @@ is_over(const struct rpc_server_call *call)
 	return call->state == CALL_DEAD || call->state == CALL_DONE;
 }
 
+/* ---- What clients keep us waiting for ---- */
+
+/*
+ * A client may begin a request and not end it, or not take its answer. Each
+ * worker counts both. When they are too many, the oldest end; but not before
+ * a sweep finds them: what is merely waiting for this worker does not count.
+ */
+#define SWEEP_MS 1000
+
+/* How long they are borne with when there are too many. */
+#define READING_PATIENCE_MS 1000
+#define UNSENT_PATIENCE_MS 5000
+
+#define READING_MIN ((size_t)4)
+#define UNSENT_MIN ((size_t)8 << 20)
+
+/* What a call costs besides its answer: gRPC's share, mostly. */
+#define CALL_WEIGHT ((size_t)16 << 10)
+
+/* Shorter answers are never refused. */
+#define LARGE_ANSWER ((size_t)64 << 10)
+
+static void
+queue_add(
+    struct rpc_call_queue *queue, struct rpc_server_call *call, size_t weight)
+{
+	struct rpc_worker *worker = call->worker;
+
+	assert(call->queue == NULL);
+	call->queue = queue;
+	call->weight = weight;
+	call->queued_at_ms = clock_monotonic_ms();
+	call->earlier = queue->last;
+	if (queue->last != NULL)
+		queue->last->later = call;
+	else
+		queue->first = call;
+	queue->last = call;
+	queue->weight += weight;
+	if (!worker->sweep_timer.is_started)
+		rpc_timer_start(worker->loop, &worker->sweep_timer, SWEEP_MS);
+}
+
+static void
+queue_remove(struct rpc_server_call *call)
+{
+	struct rpc_call_queue *queue = call->queue;
+
+	if (queue == NULL)
+		return;
+	if (call->earlier != NULL)
+		call->earlier->later = call->later;
+	else
+		queue->first = call->later;
+	if (call->later != NULL)
+		call->later->earlier = call->earlier;
+	else
+		queue->last = call->earlier;
+	queue->weight -= call->weight;
+	call->queue = NULL;
+	call->earlier = call->later = NULL;
+}
+
+/* The first call, if it has to end; taken out of the queue. */
+static struct rpc_server_call *
+queue_take_late(struct rpc_call_queue *queue, uint64_t now_ms,
+    uint64_t time_max_ms, uint64_t patience_ms)
+{
+	struct rpc_server_call *call = queue->first;
+	uint64_t age_ms;
+
+	if (call == NULL)
+		return NULL;
+	age_ms = now_ms - call->queued_at_ms;
+	if (age_ms < time_max_ms &&
+	    (queue->weight <= queue->weight_max || age_ms < patience_ms))
+		return NULL;
+	queue_remove(call);
+	return call;
+}
+
+/*
+ * Comes through the completion queue, so behind everything that has arrived
+ * for these calls.
+ */
+static void
+run_sweep(struct rpc_post *post)
+{
+	struct rpc_worker *worker =
+	    (struct rpc_worker *)((char *)post -
+				  offsetof(struct rpc_worker, sweep));
+	const struct rpc_server_options *options = &worker->server->options;
+	uint64_t now_ms = clock_monotonic_ms();
+	struct rpc_server_call *call;
+
+	while ((call = queue_take_late(&worker->reading, now_ms,
+		    (uint64_t)options->request_timeout_ms,
+		    READING_PATIENCE_MS)) != NULL) {
+		call_move(call, CALL_OPEN);
+		rpc_server_call_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
+		    "the request did not arrive in time", bytes_empty());
+	}
+	/* Their batches end then, and they with them. */
+	while ((call = queue_take_late(&worker->unsent, now_ms,
+		    (uint64_t)options->answer_timeout_ms,
+		    UNSENT_PATIENCE_MS)) != NULL)
+		(void)grpc_call_cancel(call->core, NULL);
+	worker->is_sweeping = false;
+	if (worker->reading.first != NULL || worker->unsent.first != NULL)
+		rpc_timer_start(worker->loop, &worker->sweep_timer, SWEEP_MS);
+	rpc_worker_check(worker);
+}
+
+static void
+on_sweep_timer(struct rpc_timer *timer)
+{
+	struct rpc_worker *worker =
+	    (struct rpc_worker *)((char *)timer -
+				  offsetof(struct rpc_worker, sweep_timer));
+
+	if (worker->is_sweeping)
+		return;
+	worker->is_sweeping = true;
+	rpc_loop_post(worker->loop, &worker->sweep);
+}
+
+/* Whether an answer of that size would be too much for now. */
+static bool
+is_too_much(const struct rpc_server_call *call, size_t size)
+{
+	const struct rpc_call_queue *unsent = &call->worker->unsent;
+
+	return size > LARGE_ANSWER && unsent->first != NULL &&
+	       unsent->weight + size > unsent->weight_max;
+}
+
+void
+rpc_worker_init_queues(struct rpc_worker *worker)
+{
+	const struct rpc_server_options *options = &worker->server->options;
+	size_t reading = options->max_partial_requests / options->workers;
+	size_t unsent = options->max_unsent_bytes / options->workers;
+
+	worker->reading.weight_max =
+	    reading > READING_MIN ? reading : READING_MIN;
+	worker->unsent.weight_max = unsent > UNSENT_MIN ? unsent : UNSENT_MIN;
+	worker->sweep_timer.fire = on_sweep_timer;
+	worker->sweep.run = run_sweep;
+}
+
 /* ---- Life and death ---- */
 
 static void
@@ -124,19 +286,23 @@ free_kept(struct rpc_server_call *call)
 	call->kept = NULL;
 }
 
-/*
- * What the request was unpacked from and to goes with the answer; not before
- * the call back that answered has returned.
- */
-static void
-free_request(struct rpc_server_call *call)
+void
+rpc_server_call_drop_request(struct rpc_server_call *call)
 {
 	free_kept(call);
 	grpc_slice_unref(call->request);
 	call->request = grpc_empty_slice();
-	if (call->payload != NULL)
-		grpc_byte_buffer_destroy(call->payload);
-	call->payload = NULL;
+}
+
+static void
+destroy_user(struct rpc_server_call *call)
+{
+	void (*destroy)(void *user) = call->destroy_user;
+
+	call->destroy_user = NULL;
+	if (destroy != NULL)
+		destroy(call->user);
+	call->user = NULL;
 }
 
 static void
@@ -145,9 +311,11 @@ call_free(struct rpc_server_call *call)
 	struct rpc_worker *worker = call->worker;
 
 	assert(!call->timer.is_started);
-	if (call->destroy_user != NULL)
-		call->destroy_user(call->user);
-	free_request(call);
+	assert(call->queue == NULL);
+	destroy_user(call);
+	rpc_server_call_drop_request(call);
+	if (call->payload != NULL)
+		grpc_byte_buffer_destroy(call->payload);
 	if (call->incoming != NULL)
 		grpc_byte_buffer_destroy(call->incoming);
 	rpc_metadata_list_clear(&call->headers);
@@ -163,6 +331,7 @@ call_free(struct rpc_server_call *call)
 		if (call->next != NULL)
 			call->next->previous = call->previous;
 		worker->call_count--;
+		atomic_fetch_sub(&worker->server->call_count, 1);
 		grpc_call_unref(call->core);
 	}
 	free(call);
@@ -214,8 +383,12 @@ settle(struct rpc_server_call *call)
 		    "the server did not answer", bytes_empty());
 		return;
 	}
-	if (call->state == CALL_FINISHING || call->state == CALL_DONE)
-		free_request(call);
+	/* Not before the call back that answered has returned. */
+	if (call->state == CALL_FINISHING || call->state == CALL_DONE) {
+		rpc_server_call_drop_request(call);
+		if (call->holds == 0)
+			destroy_user(call);
+	}
 	if (is_over(call) && call->pending == 0 && call->holds == 0)
 		call_free(call);
 }
@@ -278,6 +451,7 @@ on_finished(struct rpc_event *event, bool ok)
 
 	(void)ok;
 	call->pending--;
+	queue_remove(call);
 	call_move(call, CALL_DONE);
 	settle(call);
 }
@@ -317,6 +491,10 @@ start_finish(struct rpc_server_call *call, grpc_byte_buffer *message)
 	    call->trailers.entries;
 	count++;
 	add_close_op(call, ops, &count);
+	/* The batch takes the message's content. */
+	queue_add(&call->worker->unsent, call,
+	    CALL_WEIGHT +
+		(message != NULL ? grpc_byte_buffer_length(message) : 0));
 	start_batch(call, ops, count, &call->finished);
 	if (message != NULL)
 		grpc_byte_buffer_destroy(message);
@@ -360,6 +538,7 @@ link_call(struct rpc_server_call *call)
 		worker->calls->previous = call;
 	worker->calls = call;
 	worker->call_count++;
+	atomic_fetch_add(&worker->server->call_count, 1);
 }
 
 /*
@@ -367,15 +546,65 @@ link_call(struct rpc_server_call *call)
  * once, or because it was longer than the limit.
  */
 static bool
-read_payload(struct rpc_server_call *call)
+take_payload(struct rpc_server_call *call)
 {
-	enum rpc_method_kind kind = call->method->method->kind;
+	grpc_byte_buffer *payload = call->payload;
+	bool is_there =
+	    payload != NULL && rpc_buffer_to_slice(payload, &call->request);
 
-	if (kind == RPC_METHOD_CLIENT_STREAMING ||
-	    kind == RPC_METHOD_BIDI_STREAMING)
-		return true;
-	return call->payload != NULL &&
-	       rpc_buffer_to_slice(call->payload, &call->request);
+	if (payload != NULL)
+		grpc_byte_buffer_destroy(payload);
+	call->payload = NULL;
+	return is_there;
+}
+
+static void
+invoke(struct rpc_server_call *call)
+{
+	call_move(call, CALL_OPEN);
+	call->method->invoke(call, call->method->handlers,
+	    call->method->service, rpc_slice_bytes(&call->request));
+}
+
+static void
+on_read(struct rpc_event *event, bool ok)
+{
+	struct rpc_server_call *call = CALL_OF(event, read);
+
+	(void)ok;
+	enter(call);
+	call->pending--;
+	if (call->state != CALL_READING) {
+		/* It took too long, and was refused; it may be in the other
+		   queue by now. */
+		leave(call);
+		return;
+	}
+	queue_remove(call);
+	if (take_payload(call)) {
+		invoke(call);
+	} else {
+		call_move(call, CALL_OPEN);
+		rpc_server_call_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
+		    "the request is missing or too long", bytes_empty());
+	}
+	leave(call);
+}
+
+/*
+ * gRPC opens the window for as much as the message says that it will be, so
+ * that many clients that begin and never end would fill the memory.
+ */
+static void
+start_reading(struct rpc_server_call *call)
+{
+	grpc_op op;
+
+	memset(&op, 0, sizeof(op));
+	op.op = GRPC_OP_RECV_MESSAGE;
+	op.data.recv_message.recv_message = &call->payload;
+	start_batch(call, &op, 1, &call->read);
+	queue_add(&call->worker->reading, call, 1);
 }
 
 static void
@@ -398,15 +627,16 @@ on_arrived(struct rpc_event *event, bool ok)
 	rpc_worker_request(worker, call->method);
 	link_call(call);
 	enter(call);
-	call_move(call, CALL_OPEN);
-	if (call->method == NULL)
+	call_move(call, CALL_READING);
+	if (call->method == NULL) {
+		call_move(call, CALL_OPEN);
 		rpc_stub_unimplemented(call);
-	else if (!read_payload(call))
-		rpc_server_call_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
-		    "the request is missing or too long", bytes_empty());
-	else
-		call->method->invoke(call, call->method->handlers,
-		    call->method->service, rpc_slice_bytes(&call->request));
+	} else if (call->method->method->kind == RPC_METHOD_UNARY ||
+		   call->method->method->kind == RPC_METHOD_SERVER_STREAMING) {
+		start_reading(call);
+	} else {
+		invoke(call);
+	}
 	leave(call);
 }
 
@@ -434,6 +664,7 @@ rpc_worker_request(
 	call->method = method;
 	call->request = call->text = grpc_empty_slice();
 	call->arrived.complete = on_arrived;
+	call->read.complete = on_read;
 	call->headers_sent.complete = on_headers_sent;
 	call->sent.complete = on_sent;
 	call->received.complete = on_received;
@@ -445,14 +676,9 @@ rpc_worker_request(
 	grpc_metadata_array_init(&call->metadata);
 	worker->request_count++;
 	if (method != NULL) {
-		enum rpc_method_kind kind = method->method->kind;
-		bool has_payload = kind == RPC_METHOD_UNARY ||
-				   kind == RPC_METHOD_SERVER_STREAMING;
-
 		error = grpc_server_request_registered_call(server->core,
 		    method->registration, &call->core, &call->deadline,
-		    &call->metadata, has_payload ? &call->payload : NULL, queue,
-		    queue, &call->arrived);
+		    &call->metadata, NULL, queue, queue, &call->arrived);
 	} else {
 		grpc_call_details_init(&worker->unknown);
 		error = grpc_server_request_call(server->core, &call->core,
@@ -604,9 +830,20 @@ rpc_server_call_send_headers(struct rpc_server_call *call)
 	start_batch(call, &op, count, &call->headers_sent);
 }
 
+static void
+refuse_answer(struct rpc_server_call *call)
+{
+	rpc_server_call_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
+	    "too many answers are waiting for their clients", bytes_empty());
+}
+
 void
 rpc_server_call_reply(struct rpc_server_call *call, struct bytes message)
 {
+	if (is_too_much(call, message.size)) {
+		refuse_answer(call);
+		return;
+	}
 	call->code = GRPC_STATUS_OK;
 	finish(call,
 	    call->state == CALL_OPEN ? rpc_buffer_from_bytes(message) : NULL);
@@ -616,6 +853,10 @@ void
 rpc_server_call_reply_message(
     struct rpc_server_call *call, const ProtobufCMessage *message)
 {
+	if (is_too_much(call, protobuf_c_message_get_packed_size(message))) {
+		refuse_answer(call);
+		return;
+	}
 	call->code = GRPC_STATUS_OK;
 	finish(call,
 	    call->state == CALL_OPEN ? rpc_buffer_from_message(message) : NULL);

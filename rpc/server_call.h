@@ -51,6 +51,12 @@ const struct rpc_method *rpc_server_call_method(
 /* The request message as it came, in one piece; lives until the answer. */
 struct bytes rpc_server_call_request(struct rpc_server_call *call);
 
+/*
+ * Frees the request now, and a kept message: a call that waits need not hold
+ * what its client made as long as it liked.
+ */
+void rpc_server_call_drop_request(struct rpc_server_call *call);
+
 /* The value of the last entry with that key; lives as long as the call. */
 bool rpc_server_call_metadata(
     const struct rpc_server_call *call, const char *key, struct bytes *value);
@@ -69,7 +75,11 @@ struct rpc_loop *rpc_server_call_loop(struct rpc_server_call *call);
 
 /* ---- The handler's own state ---- */
 
-/* `destroy` (may be NULL) runs on the worker when the call is freed. */
+/*
+ * `destroy` (may be NULL) runs on the worker once the call was answered or has
+ * died, and nobody holds it: while an answer waits for its client, what it was
+ * made from does not.
+ */
 void rpc_server_call_set_user(
     struct rpc_server_call *call, void *user, void (*destroy)(void *user));
 void *rpc_server_call_user(const struct rpc_server_call *call);

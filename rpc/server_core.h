@@ -23,6 +23,13 @@ struct rpc_server_method {
 	void *registration; /* gRPC's */
 };
 
+/* Calls in the order in which they came; each is in one queue at most. */
+struct rpc_call_queue {
+	struct rpc_server_call *first, *last;
+	size_t weight;     /* of all that are in it */
+	size_t weight_max; /* more is too much */
+};
+
 /* One thread, its loop, and the calls that live on it. */
 struct rpc_worker {
 	struct rpc_server *server;
@@ -33,6 +40,11 @@ struct rpc_worker {
 	/* Only on the worker's thread: */
 	struct rpc_server_call *calls; /* arrived and not yet freed */
 	unsigned call_count;
+	struct rpc_call_queue reading; /* requests in part; weight 1 each */
+	struct rpc_call_queue unsent;  /* answered, not taken; in bytes */
+	struct rpc_timer sweep_timer;  /* runs while one of them is not empty */
+	struct rpc_post sweep;
+	bool is_sweeping; /* the post is on its way */
 	unsigned request_count;    /* asked of gRPC and not yet arrived */
 	bool is_stopping;          /* close the loop once both are 0 */
 	grpc_call_details unknown; /* of the call to a method of no one */
@@ -49,6 +61,7 @@ struct rpc_server {
 	unsigned worker_count;
 	bool is_started, is_stopped;
 	atomic_bool is_closed;
+	atomic_uint call_count; /* of all workers */
 	/* gRPC's word that nothing is left to serve. */
 	struct rpc_event down;
 	pthread_mutex_t mutex;
@@ -62,6 +75,9 @@ struct rpc_server {
  */
 void rpc_worker_request(
     struct rpc_worker *worker, const struct rpc_server_method *method);
+
+/* Prepares the worker's queues; before its loop runs. */
+void rpc_worker_init_queues(struct rpc_worker *worker);
 
 /* Every call of the worker is dead from here on. */
 void rpc_worker_cancel_calls(struct rpc_worker *worker);

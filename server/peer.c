@@ -249,9 +249,10 @@ peer_open(struct rpc_sealed_server *sealed, struct rpc_server_call *call,
 		    call, RPC_CODE_INVALID_ARGUMENT, 0, "malformed request");
 	else
 		caller = open_envelope(peer, call, method, envelope);
-	/* Before a wait: it may be large, and is no longer needed. */
+	/* Before a wait: they may be large, and are no longer needed. */
 	wire_free(envelope);
 	if (caller != NULL) {
+		rpc_server_call_drop_request(call);
 		crash_point("request.opened");
 		identify(caller);
 	}
