@@ -97,7 +97,14 @@ crypto_init(void)
 		return STATUS_INTERNAL;
 	if (pthread_mutex_lock(&init_mutex) != 0)
 		return STATUS_INTERNAL;
-	if (!atomic_load(&is_ready) &&
+	/*
+	 * OpenSSL's own atexit handler would take its state away from threads
+	 * that gRPC is still winding down: a leak at best. The kernel frees
+	 * it as well.
+	 */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
+		st = openssl_failure();
+	else if (!atomic_load(&is_ready) &&
 	    (st = algorithms_fetch()) == STATUS_OK)
 		atomic_store(&is_ready, true);
 	(void)pthread_mutex_unlock(&init_mutex);
