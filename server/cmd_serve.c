@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "channel/server_info.h"
 #include "rpc/rpc_server.h"
+#include "server/accept_guard.h"
 #include "server/command.h"
 #include "server/key_rotation.h"
 #include "server/peer.h"
@@ -22,6 +24,9 @@
 
 /* One hash takes a core for 20 ms: never more of them than cores. */
 #define HASHER_THREADS 2
+
+/* How often is looked for what the log should tell. */
+#define REPORT_INTERVAL_S 10
 
 /* Everything that serves, in the order in which it starts. */
 struct serving {
@@ -40,6 +45,7 @@ struct serving {
 	struct peer peer;
 	struct rpc_server *rpc;
 	int port;
+	uint64_t connections_max;
 	struct buf problem;
 };
 
@@ -293,6 +299,10 @@ start_rpc(struct serving *serving)
 	};
 	enum command_exit code;
 
+	if (accept_guard_start(&serving->connections_max) != STATUS_OK)
+		return command_fail(COMMAND_EXIT_FAILED,
+		    "No more files can be opened. Raise the limit of open "
+		    "files (ulimit -n, LimitNOFILE=).");
 	if (rpc_server_new(&options, &serving->rpc) != STATUS_OK ||
 	    messenger_register_sealed(serving->rpc, &services_plain,
 		&serving->services, &serving->peer.sealed) != STATUS_OK)
@@ -334,6 +344,7 @@ announce(const struct serving *serving)
 	    log_text("listen", options->listen),
 	    log_bool("tls", serving->has_tls),
 	    log_u64("workers", rpc_server_workers(serving->rpc)),
+	    log_u64("connections_max", serving->connections_max),
 	    log_text("version", PEYK_VERSION));
 	printf("%s\n", url);
 	(void)fflush(stdout);
@@ -358,7 +369,51 @@ start(struct serving *serving)
 	return announce(serving);
 }
 
+/* ---- Serving ---- */
+
+/* Until a signal says to stop: its number. */
+static int
+wait_for_signal(const struct serving *serving, const sigset_t *signals)
+{
+	const struct timespec interval = {.tv_sec = REPORT_INTERVAL_S};
+	uint64_t told = 0;
+
+	for (;;) {
+		int number = sigtimedwait(signals, NULL, &interval);
+		uint64_t refused = accept_guard_refused();
+
+		if (refused != told)
+			log_event(LOG_LEVEL_WARNING, "connections_refused",
+			    log_u64("count", refused - told),
+			    log_u64(
+				"connections_max", serving->connections_max));
+		told = refused;
+		if (number > 0)
+			return number;
+	}
+}
+
 /* ---- Stopping ---- */
+
+/*
+ * Before any thread, so that wait_for_signal() alone receives them. SIGHUP
+ * would end the process anyway, so it ends it in order; except under nohup.
+ */
+static void
+set_up_signals(sigset_t *signals)
+{
+	struct sigaction hangup = {0};
+
+	/* A log that nobody reads any more is no reason to end. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigemptyset(signals);
+	(void)sigaddset(signals, SIGTERM);
+	(void)sigaddset(signals, SIGINT);
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 &&
+	    hangup.sa_handler != SIG_IGN)
+		(void)sigaddset(signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
 
 /* From here on a further signal ends the process in the ordinary way. */
 static void
@@ -406,16 +461,12 @@ cmd_serve(const struct options *options)
 	sigset_t signals;
 	int number = 0;
 
-	/* Before any thread, so that sigwait() alone receives them. */
-	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	set_up_signals(&signals);
 	buf_init(&serving.problem, COMMAND_PROBLEM_MAX);
 	if ((code = check_plaintext(options)) == COMMAND_EXIT_DONE)
 		code = start(&serving);
 	if (code == COMMAND_EXIT_DONE) {
-		(void)sigwait(&signals, &number);
+		number = wait_for_signal(&serving, &signals);
 		log_event(LOG_LEVEL_INFO, "stopping", log_i64("signal", number),
 		    log_u64("waiting", waiters_count(serving.waiters)));
 	}
