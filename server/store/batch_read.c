@@ -130,6 +130,18 @@ batch_run_read_stage(struct batch *batch)
 
 /* --- Deciding ------------------------------------------------------------- */
 
+/* What a repeat of it tells is not stored, but read afresh. */
+static bool
+is_reading(const struct work *work)
+{
+	return work->operation->kind == STORE_KIND_POLL ||
+	    work->operation->kind == STORE_KIND_LOOKUP;
+}
+
+/*
+ * Who is not active any more is told again what became of the last request,
+ * and nothing else: repeating a Poll for ever would go on reading.
+ */
 static void
 judge(struct batch *batch, struct work *work)
 {
@@ -144,7 +156,8 @@ judge(struct batch *batch, struct work *work)
 	}
 	status = batch_read_status(&batch->accounts, row);
 	batch_read_result(&batch->accounts, row, result);
-	if (batch_judge_repeat(work)) {
+	if ((status == STORE_ACCOUNT_STATUS_ACTIVE || !is_reading(work)) &&
+	    batch_judge_repeat(work)) {
 		batch->has_repeats = true;
 	} else if (status != STORE_ACCOUNT_STATUS_ACTIVE) {
 		memset(result, 0, sizeof(*result));
