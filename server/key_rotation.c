@@ -229,10 +229,15 @@ read_keys(const struct key_rotation_options *options, uint64_t now_ms,
 	}
 	fill(options, keys, count);
 	for (size_t i = 0; i < stored.count; i++) {
-		if (stored.keys[i].not_before_ms >= newest)
-			newest = stored.keys[i].not_before_ms + 1;
-		if (stored.keys[i].not_after_ms > last)
-			last = stored.keys[i].not_after_ms;
+		const struct store_sealing_key *key = &stored.keys[i];
+
+		/* Waiting for it would leave clients without a key. */
+		if (key->not_before_ms > now_ms + STORE_SEALING_KEY_AHEAD_MS)
+			continue;
+		if (key->not_before_ms >= newest)
+			newest = key->not_before_ms + 1;
+		if (key->not_after_ms > last)
+			last = key->not_after_ms;
 	}
 	*newer_than_ms = newest;
 	*is_due = newest == 0 || now_ms >= newest + KEYRING_RENEW_AFTER_MS;

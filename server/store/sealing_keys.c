@@ -24,7 +24,8 @@ static const char insert_sql[] =
     " not_before, not_after)"
     " SELECT $1::bytea, $2::bytea, $3::bytea, $4::bytea, " TIME_SQL("5")
     ", " TIME_SQL("6") " WHERE NOT EXISTS (SELECT FROM sealing_keys"
-    " WHERE not_before >= " TIME_SQL("7") ") RETURNING id";
+    " WHERE not_before >= " TIME_SQL("7") " AND not_before <= "
+    TIME_SQL("8") ") RETURNING id";
 
 static const char retire_sql[] =
     "DELETE FROM sealing_keys WHERE not_after < " TIME_SQL("1");
@@ -171,7 +172,7 @@ static void
 fill_insert(const struct store_sealing_key *key, uint64_t newer_than_ms,
     struct parameters *parameters)
 {
-	parameters_init(parameters, "bbbbqqq");
+	parameters_init(parameters, "bbbbqqqq");
 	parameters_bytes(parameters, 0, BYTES_OF(key->id));
 	parameters_bytes(parameters, 1, key->content);
 	parameters_bytes(parameters, 2, BYTES_OF(key->signature));
@@ -179,6 +180,8 @@ fill_insert(const struct store_sealing_key *key, uint64_t newer_than_ms,
 	parameters_int8(parameters, 4, (int64_t)key->not_before_ms);
 	parameters_int8(parameters, 5, (int64_t)key->not_after_ms);
 	parameters_int8(parameters, 6, (int64_t)newer_than_ms);
+	parameters_int8(parameters, 7,
+	    (int64_t)(key->not_before_ms + STORE_SEALING_KEY_AHEAD_MS));
 }
 
 enum status

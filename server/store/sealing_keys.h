@@ -43,8 +43,15 @@ MUST_CHECK enum status store_sealing_keys_list(const char *conninfo,
 void store_sealing_keys_clear(struct store_sealing_keys *keys);
 
 /*
+ * A key that comes into force this much later than one that is made now was
+ * made by a clock that was wrong. It does not stand for the next one.
+ */
+#define STORE_SEALING_KEY_AHEAD_MS ((uint64_t)24 * 3600 * 1000)
+
+/*
  * Stores a key unless one is there whose not_before_ms is newer_than_ms or
- * later; then STATUS_EXISTS. Of several servers that rotate at once, one wins.
+ * later (but not STORE_SEALING_KEY_AHEAD_MS later than its own); then
+ * STATUS_EXISTS. Of several servers that rotate at once, one wins.
  * newer_than_ms: the newest not_before_ms that the caller saw, plus 1; 0 if
  * it saw none.
  */

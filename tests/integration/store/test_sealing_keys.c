@@ -65,6 +65,22 @@ test_sealing_keys_come_back(void **state)
 	store_sealing_keys_clear(&keys);
 }
 
+static void
+test_sealing_keys_of_a_wrong_clock_do_not_count(void **state)
+{
+	struct store_sealing_key wrong, right;
+
+	(void)state;
+	conninfo = fixture_database();
+	fill(&wrong, 1700000000000 + STORE_SEALING_KEY_AHEAD_MS + 1);
+	fill(&right, 1700000000000);
+	assert_ok(store_sealing_keys_insert(conninfo, &wrong, 0));
+	assert_ok(store_sealing_keys_insert(conninfo, &right, 0));
+	fill(&right, 1700000000001);
+	assert_status(store_sealing_keys_insert(conninfo, &right, 0),
+	    STATUS_EXISTS);
+}
+
 static void *
 insert_one(void *context)
 {
@@ -116,6 +132,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sealing_keys_come_back),
+		cmocka_unit_test(
+		    test_sealing_keys_of_a_wrong_clock_do_not_count),
 		cmocka_unit_test(test_sealing_keys_one_server_wins),
 		cmocka_unit_test(test_sealing_keys_without_a_database),
 	};
