@@ -269,10 +269,9 @@ rpc_server_register(struct rpc_server *server, const struct rpc_method *method,
 	    .invoke = invoke,
 	    .handlers = handlers,
 	    .service = service,
-	    .registration =
-		/* gRPC would read the request, but without any bounds. */
-		grpc_server_register_method(server->core, method->path, NULL,
-		    GRPC_SRM_PAYLOAD_NONE, 0),
+	    /* gRPC would read the request, but without any bounds. */
+	    .registration = grpc_server_register_method(
+		server->core, method->path, NULL, GRPC_SRM_PAYLOAD_NONE, 0),
 	};
 	if (grown[server->method_count].registration == NULL)
 		return STATUS_EXISTS;

@@ -1126,7 +1126,7 @@ rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
     struct bytes packed, ProtobufCMessage **message)
 {
 	size_t left = UNPACK_MEMORY_BASE + UNPACK_MEMORY_FACTOR * packed.size;
-	ProtobufCAllocator allocator = { unpack_alloc, unpack_free, &left };
+	ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &left};
 	ProtobufCMessage *unpacked;
 
 	if (!rpc_wire_is_shallow(descriptor, packed))

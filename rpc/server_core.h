@@ -44,7 +44,7 @@ struct rpc_worker {
 	struct rpc_call_queue unsent;  /* answered, not taken; in bytes */
 	struct rpc_timer sweep_timer;  /* runs while one of them is not empty */
 	struct rpc_post sweep;
-	bool is_sweeping; /* the post is on its way */
+	bool is_sweeping;          /* the post is on its way */
 	unsigned request_count;    /* asked of gRPC and not yet arrived */
 	bool is_stopping;          /* close the loop once both are 0 */
 	grpc_call_details unknown; /* of the call to a method of no one */

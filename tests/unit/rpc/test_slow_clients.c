@@ -47,9 +47,9 @@ static void
 write_frame(struct slow_client *client, uint8_t type, uint8_t flags,
     uint32_t stream, const void *payload, size_t size)
 {
-	uint8_t header[HEADER_SIZE] = {
-	    (uint8_t)(size >> 16), (uint8_t)(size >> 8), (uint8_t)size, type,
-	    flags, (uint8_t)(stream >> 24), (uint8_t)(stream >> 16),
+	uint8_t header[HEADER_SIZE] = {(uint8_t)(size >> 16),
+	    (uint8_t)(size >> 8), (uint8_t)size, type, flags,
+	    (uint8_t)(stream >> 24), (uint8_t)(stream >> 16),
 	    (uint8_t)(stream >> 8), (uint8_t)stream};
 
 	write_all(client, header, sizeof(header));
@@ -73,16 +73,15 @@ connect_slowly(
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_true(client->fd >= 0);
-	assert_int_equal(connect(client->fd, (struct sockaddr *)&address,
-			     sizeof(address)),
+	assert_int_equal(
+	    connect(client->fd, (struct sockaddr *)&address, sizeof(address)),
 	    0);
 	write_all(client, preface, sizeof(preface) - 1);
 	write_frame(client, FRAME_SETTINGS, 0, 0, settings, sizeof(settings));
 }
 
 static void
-hpack_literal(
-    uint8_t *block, size_t *size, const char *name, const char *value)
+hpack_literal(uint8_t *block, size_t *size, const char *name, const char *value)
 {
 	const char *texts[2] = {name, value};
 
@@ -99,8 +98,8 @@ hpack_literal(
 
 /* Headers of an Echo, and what is given of its one message. */
 static void
-begin_echo(struct slow_client *client, const void *message, size_t size,
-    bool is_whole)
+begin_echo(
+    struct slow_client *client, const void *message, size_t size, bool is_whole)
 {
 	uint8_t block[512];
 	size_t block_size = 0;
@@ -142,8 +141,8 @@ read_frame(struct slow_client *client, const uint8_t *frame, size_t size)
 	if (type == FRAME_SETTINGS && (flags & FLAG_ACK) == 0)
 		read_settings(client, frame + HEADER_SIZE, size);
 	if (type == FRAME_PING && (flags & FLAG_ACK) == 0)
-		write_frame(client, FRAME_PING, FLAG_ACK, 0,
-		    frame + HEADER_SIZE, size);
+		write_frame(
+		    client, FRAME_PING, FLAG_ACK, 0, frame + HEADER_SIZE, size);
 	if (stream == 0)
 		return;
 	assert_true(index < STREAMS_MAX);
@@ -204,7 +203,7 @@ expect_service(const struct trial *trial)
 	Golden__V1__EchoReply *reply = NULL;
 	struct trial_client client;
 
-	request.text = (char *)(uintptr_t)"salam";
+	request.text = (char *)(uintptr_t) "salam";
 	trial_connect(&client, trial->target, NULL);
 	assert_ok(trial_echo(&client.rpc, &options, &request, &reply, NULL));
 	golden__v1__echo_reply__free_unpacked(reply, NULL);
