@@ -12,7 +12,7 @@ target_compile_options(peyk_flags INTERFACE
 	-Wmissing-prototypes -Wformat=2 -Wformat-security -Wundef
 	$<$<BOOL:${PEYK_WERROR}>:-Werror>
 	-fstack-protector-strong -fstack-clash-protection
-	-fno-delete-null-pointer-checks -fno-strict-overflow
+	-fno-delete-null-pointer-checks
 	# Clang before 16 refuses this one without a second flag.
 	$<$<NOT:$<AND:$<C_COMPILER_ID:Clang>,$<VERSION_LESS:$<C_COMPILER_VERSION>,16>>>:-ftrivial-auto-var-init=zero>
 	-fcf-protection=full)
@@ -29,7 +29,11 @@ if(PEYK_SANITIZE)
 		-fsanitize=${PEYK_SANITIZE} -fno-omit-frame-pointer
 		-fno-sanitize-recover=all)
 	target_link_options(peyk_flags INTERFACE -fsanitize=${PEYK_SANITIZE})
-elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+else()
+	# Makes overflow wrap, which would hide it from UBSan.
+	target_compile_options(peyk_flags INTERFACE -fno-strict-overflow)
+endif()
+if(NOT PEYK_SANITIZE AND NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
 	# Needs optimisation, and hides errors from the sanitizers.
 	target_compile_options(peyk_flags INTERFACE
 		-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)

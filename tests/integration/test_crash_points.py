@@ -332,6 +332,15 @@ class Server(CrashTest):
                 hassan_got += hassan.drain()
                 self.assertEqual([m.text for m in hassan_got], [point])
 
+    def test_4_parked_poll_that_nothing_wakes(self):
+        """Parked for sure: above, the message may come before the poll."""
+        hassan = self.account()
+        for point in self.points:
+            if point.startswith("poll."):
+                with self.subTest(point):
+                    self.assertEqual(self.under(
+                        point, lambda: hassan.poll(wait_ms=200)), [])
+
     def test_5_with_peyk(self):
         """The real client rides out the server's death by itself."""
         device = self.device("rides#1", "rides#2")
