@@ -422,8 +422,8 @@ wait_until_down(struct rpc_server *server, int timeout_ms)
 }
 
 /*
- * The same for the calls under way. What then keeps gRPC waiting is clients
- * that are silent, perhaps for ever: a laptop that sleeps.
+ * The same for the calls that have to be answered. What then keeps gRPC
+ * waiting is clients that are silent, perhaps for ever: a laptop that sleeps.
  */
 static bool
 wait_for_calls(struct rpc_server *server, int grace_ms)
@@ -434,7 +434,7 @@ wait_for_calls(struct rpc_server *server, int grace_ms)
 	     waited_ms += IDLE_CHECK_MS) {
 		if (wait_until_down(server, IDLE_CHECK_MS))
 			return true;
-		idle_ms = atomic_load(&server->call_count) == 0
+		idle_ms = atomic_load(&server->open_count) == 0
 			      ? idle_ms + IDLE_CHECK_MS
 			      : 0;
 	}

@@ -134,8 +134,9 @@ void rpc_server_close(struct rpc_server *server);
 /*
  * Closes if need be, waits up to `grace_ms` for the calls under way, then
  * cancels them (their on_cancel runs), and joins the workers. It waits as long
- * as anyone holds a call (rpc_server_call_hold()). Connections without calls,
- * whose clients do not hang up, get a second of it.
+ * as anyone holds a call (rpc_server_call_hold()). Clients that do not end
+ * their request, do not take their answer or do not hang up are left with a
+ * second once every call was answered.
  */
 void rpc_server_stop(struct rpc_server *server, int grace_ms);
 

@@ -117,6 +117,10 @@ static void
 call_move(struct rpc_server_call *call, enum call_state state)
 {
 	assert(allowed_moves[call->state] & BIT(state));
+	if (state == CALL_OPEN)
+		atomic_fetch_add(&call->worker->server->open_count, 1);
+	else if (call->state == CALL_OPEN)
+		atomic_fetch_sub(&call->worker->server->open_count, 1);
 	call->state = state;
 }
 
@@ -331,7 +335,6 @@ call_free(struct rpc_server_call *call)
 		if (call->next != NULL)
 			call->next->previous = call->previous;
 		worker->call_count--;
-		atomic_fetch_sub(&worker->server->call_count, 1);
 		grpc_call_unref(call->core);
 	}
 	free(call);
@@ -538,7 +541,6 @@ link_call(struct rpc_server_call *call)
 		worker->calls->previous = call;
 	worker->calls = call;
 	worker->call_count++;
-	atomic_fetch_add(&worker->server->call_count, 1);
 }
 
 /*

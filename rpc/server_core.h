@@ -61,7 +61,7 @@ struct rpc_server {
 	unsigned worker_count;
 	bool is_started, is_stopped;
 	atomic_bool is_closed;
-	atomic_uint call_count; /* of all workers */
+	atomic_uint open_count; /* calls that somebody still has to answer */
 	/* gRPC's word that nothing is left to serve. */
 	struct rpc_event down;
 	pthread_mutex_t mutex;

@@ -335,11 +335,16 @@ test_slow_clients_do_not_hold_up_a_stop(void **state)
 {
 	struct slow_client client;
 	struct trial trial;
+	uint8_t message[64];
+	size_t size = pack_large(message);
 	uint64_t start_ms;
 
 	(void)state;
 	trial_start(&trial, NULL, NULL);
 	connect_slowly(&client, &trial, 65535);
+	begin_echo(&client, beginning, sizeof(beginning), false);
+	begin_echo(&client, message, size, true);
+	trial_wait(&trial.arrived, 1);
 	(void)count_over(&client, 1, 200);
 	start_ms = clock_monotonic_ms();
 	/* It hears that the server goes, and says nothing. */
