@@ -23,11 +23,12 @@ make_folder(const struct options *options)
 	    "The folder %s cannot be "
 	    "used: %s. --data names another.",
 	    options->data,
-	    st == STATUS_IO       ? strerror(errno)
-	    : st == STATUS_DENIED ? "it belongs to another user, or others "
-				    "may write to it"
-	    : st == STATUS_INVALID
-		? "it is no folder"
+	    st == STATUS_IO        ? strerror(errno)
+	    : st == STATUS_DENIED  ? "it belongs to another user, or others "
+				     "may write to it"
+	    : st == STATUS_INVALID ? "it is no folder"
+	    : st == STATUS_NOT_FOUND
+		? "it cannot be made there"
 		: "the path is too long, or there is not enough memory");
 }
 

@@ -1,13 +1,17 @@
 #include "server/store/database.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 /* 2000-01-01, where PostgreSQL's time begins, in Unix time. */
 #define POSTGRES_EPOCH_MS UINT64_C(946684800000)
+
+#define TELL_UNREACHABLE_MS 10000
 
 /* The codes that are not refusals; a shorter one stands for its class. */
 static const struct {
@@ -51,7 +55,8 @@ ignore_notice(void *context, const char *message)
 
 /* libpq's messages have a line or more; a log's line wants their words. */
 static void
-log_message(const char *event, const char *statement, const char *message)
+log_message(enum log_level level, const char *event, const char *statement,
+    const char *message)
 {
 	char text[512];
 	size_t size = 0;
@@ -62,8 +67,27 @@ log_message(const char *event, const char *statement, const char *message)
 	while (size > 0 && text[size - 1] == ' ')
 		size--;
 	text[size] = '\0';
-	log_event(LOG_LEVEL_WARNING, event, log_text("statement", statement),
+	log_event(level, event, log_text("statement", statement),
 	    log_text("error", text));
+}
+
+/*
+ * Every thread tries again and again while the database is away: the log is
+ * told so now and then. When it was told last; 0: not since it was there.
+ */
+static atomic_uint_fast64_t told_unreachable_ms;
+
+static void
+log_unreachable(const PGconn *pg)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+	uint64_t told_ms = atomic_load(&told_unreachable_ms);
+	bool is_new = told_ms == 0 || now_ms - told_ms >= TELL_UNREACHABLE_MS;
+
+	if (is_new)
+		atomic_store(&told_unreachable_ms, now_ms);
+	log_message(is_new ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG,
+	    "database_unreachable", "connect", PQerrorMessage(pg));
 }
 
 enum status
@@ -81,11 +105,11 @@ database_connect(const char *conninfo, PGconn **out)
 	if ((pg = PQconnectdbParams(keywords, values, 1)) == NULL)
 		return STATUS_NOMEM;
 	if (PQstatus(pg) != CONNECTION_OK) {
-		log_message("database_unreachable", "connect",
-		    PQerrorMessage(pg));
+		log_unreachable(pg);
 		PQfinish(pg);
 		return STATUS_UNAVAILABLE;
 	}
+	atomic_store(&told_unreachable_ms, 0);
 	PQsetNoticeProcessor(pg, ignore_notice, NULL);
 	*out = pg;
 	return STATUS_OK;
@@ -128,7 +152,7 @@ database_log_error(const char *statement, const PGresult *result,
 		    log_text("constraint",
 			constraint != NULL ? constraint : ""));
 	else
-		log_message("database_lost", statement,
+		log_message(LOG_LEVEL_WARNING, "database_lost", statement,
 		    PQerrorMessage(connection));
 }
 

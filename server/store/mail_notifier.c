@@ -80,15 +80,21 @@ is_stopping(struct mail_notifier *notifier)
 	return stopping;
 }
 
+/* Nobody knows whether it was heard, nor of whom it told. */
+static void
+tell_everyone_later(struct mail_notifier *notifier)
+{
+	pthread_mutex_lock(&notifier->mutex);
+	notifier->is_everyone_pending = true;
+	notifier->pending_count = 0;
+	pthread_mutex_unlock(&notifier->mutex);
+}
+
 static void
 disconnect(struct mail_notifier *notifier)
 {
-	/* Nobody knows whether it was heard, nor of whom it told. */
-	if (notifier->is_notifying) {
-		pthread_mutex_lock(&notifier->mutex);
-		notifier->is_everyone_pending = true;
-		pthread_mutex_unlock(&notifier->mutex);
-	}
+	if (notifier->is_notifying)
+		tell_everyone_later(notifier);
 	PQfinish(notifier->pg);
 	notifier->pg = NULL;
 	notifier->is_notifying = false;
@@ -229,7 +235,11 @@ tell(struct mail_notifier *notifier)
 	    clock_monotonic_ms() + NOTIFY_TIMEOUT_MS;
 out:
 	buf_clear(&payload);
-	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+	if (st == STATUS_NOT_FOUND)
+		return STATUS_OK;
+	if (st != STATUS_OK)
+		tell_everyone_later(notifier);
+	return st;
 }
 
 /* Reads results that have arrived. */

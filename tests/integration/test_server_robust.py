@@ -268,6 +268,46 @@ class Signals(harness.PeykTest):
             self.assertLess(time.monotonic() - start, 8)
 
 
+class Operator(harness.PeykTest):
+    """What is said to whoever runs it."""
+
+    serve = False
+
+    def test_init_where_no_folder_can_be(self):
+        ran = harness.run([harness.program("peykd"), "init", "--data",
+                           "/proc/peyk", "--database", "dbname=x"]).expect(1)
+        self.assertIn("cannot be made there", ran.err)
+        self.assert_clear(ran, "--data")
+
+    def test_database_that_is_away_does_not_fill_the_log(self):
+        cluster = harness.Cluster().start()
+        self.addCleanup(cluster.kill)
+        server = Peykd(pg=cluster, tls=False).prepare().start()
+        self.addCleanup(server.kill)
+        client = pc.Server(server.address, tls=False).connect()
+        self.addCleanup(client.close)
+        account = pc.Account(client, unique("away"))
+        account.sign_up()
+        for outage in (1, 2):
+            cluster.stop()
+
+            def is_away():
+                self.assertRaises((pc.Bare, pc.Refused), account.get_key,
+                                  account.name, deadline=0)
+                return server.read_log().count(
+                    "event=database_away") == outage
+            poll_until(is_away, "that the log tells")
+            time.sleep(1)  # attempts go on; none of them may be told
+            cluster.start()
+            poll_until(lambda: server.read_log().count(
+                "event=database_connected") == outage + 1, "it is back")
+            account.get_key(account.name)
+        said = server.read_log().count("event=database_unreachable")
+        self.assertGreaterEqual(said, 2)
+        self.assertLessEqual(said, 6)
+        server.stop()
+
+
 class TwoServers(harness.PeykTest):
     """C10: two servers on one database, with one identity."""
 
