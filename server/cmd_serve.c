@@ -34,6 +34,7 @@ struct serving {
 	struct server_identity *identity;
 	struct tls_files tls;
 	bool has_tls;
+	bool has_certificate; /* its own, or that of a proxy in front of it */
 	struct keyring *keyring;
 	struct account_cache *cache;
 	struct waiters *waiters;
@@ -68,7 +69,7 @@ check_plaintext(const struct options *options)
 	    "--plaintext serves without "
 	    "TLS, so only on loopback, not on %s. Use --listen "
 	    "127.0.0.1:8022, or --plaintext=anywhere if something in front "
-	    "of it does TLS.",
+	    "of it does TLS, whose certificate --tls-certificate names.",
 	    options->listen_host);
 }
 
@@ -117,7 +118,12 @@ load_files(struct serving *serving)
 	if (st == STATUS_OK && options->plaintext == OPTIONS_PLAINTEXT_NO) {
 		st = tls_files_load(options, &serving->tls, &serving->problem);
 		serving->has_tls = st == STATUS_OK;
+	} else if (st == STATUS_OK && options->tls_certificate != NULL) {
+		st = tls_files_load_proxy(
+		    options, &serving->tls, &serving->problem);
 	}
+	serving->has_certificate =
+	    st == STATUS_OK && serving->tls.certificate_text != NULL;
 	if (st != STATUS_OK)
 		return command_fail_with(
 		    COMMAND_EXIT_FAILED, &serving->problem);
@@ -206,7 +212,7 @@ make_services(struct serving *serving)
 	struct info_service_options info = {
 	    .identity = serving->identity,
 	    .keyring = serving->keyring,
-	    .has_tls_certificate = serving->has_tls,
+	    .has_tls_certificate = serving->has_certificate,
 	    .is_registration_open = serving->options->is_registration_open,
 	};
 

@@ -259,7 +259,9 @@ static const struct option_spec specs[] = {
 	"or localhost if that means every interface)"},
     {"tls-certificate", "FILE", NULL, INIT | SERVE, set_tls_certificate,
 	"the path of a PEM file",
-	"certificate chain, PEM (server.crt in the data folder)"},
+	"certificate chain, PEM (server.crt in the data folder)\n"
+	"With --plaintext: that of the proxy that does TLS; users' programs\n"
+	"talk to no other"},
     {"tls-key", "FILE", NULL, INIT | SERVE, set_tls_key,
 	"the path of a PEM file",
 	"its private key, PEM (server.key in the data folder)"},
@@ -569,7 +571,9 @@ options_parse(struct options *options, enum options_command command, int argc,
 			goto out;
 		}
 	}
-	if ((parsed.tls_certificate == NULL) != (parsed.tls_key == NULL)) {
+	if ((parsed.tls_certificate == NULL) != (parsed.tls_key == NULL) &&
+	    (parsed.plaintext == OPTIONS_PLAINTEXT_NO ||
+		parsed.tls_key != NULL)) {
 		st = refuse(problem, "--tls-certificate and --tls-key belong "
 				     "together: give both or neither.");
 		goto out;

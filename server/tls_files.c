@@ -162,29 +162,21 @@ read_pem(const char *path, const char *what, const char *option,
 	    option);
 }
 
-enum status
-tls_files_load(
-    const struct options *options, struct tls_files *out, struct buf *problem)
+/* key_path NULL: without a key. */
+static enum status
+load(const char *certificate_path, const char *key_path, struct tls_files *out,
+    struct buf *problem)
 {
-	char *certificate = NULL, *key = NULL;
-	enum status st = STATUS_NOMEM;
+	enum status st;
 
 	buf_init(&out->certificate, PEM_SIZE_MAX);
 	buf_init_secret(&out->key, PEM_SIZE_MAX);
-	if (options->tls_certificate != NULL) {
-		certificate = strdup(options->tls_certificate);
-		key = strdup(options->tls_key);
-	} else {
-		certificate = command_path(options, TLS_FILES_CERTIFICATE);
-		key = command_path(options, TLS_FILES_KEY);
-	}
-	if (certificate == NULL || key == NULL)
-		goto out;
-	if ((st = read_pem(certificate, "certificate", "--tls-certificate",
+	if ((st = read_pem(certificate_path, "certificate", "--tls-certificate",
 		 &out->certificate, &out->certificate_text, problem)) !=
 		STATUS_OK ||
-	    (st = read_pem(key, "key", "--tls-key", &out->key, &out->key_text,
-		 problem)) != STATUS_OK)
+	    (key_path != NULL &&
+		(st = read_pem(key_path, "key", "--tls-key", &out->key,
+		     &out->key_text, problem)) != STATUS_OK))
 		goto out;
 	st = certificate_fingerprint(
 	    buf_bytes(&out->certificate), &out->fingerprint);
@@ -192,13 +184,37 @@ tls_files_load(
 		st = complain(st, problem,
 		    "%s holds no certificate in PEM. "
 		    "--tls-certificate names another.",
-		    certificate);
+		    certificate_path);
 out:
 	if (st != STATUS_OK)
 		tls_files_clear(out);
+	return st;
+}
+
+enum status
+tls_files_load(
+    const struct options *options, struct tls_files *out, struct buf *problem)
+{
+	char *certificate = NULL, *key = NULL;
+	enum status st = STATUS_NOMEM;
+
+	if (options->tls_certificate != NULL)
+		return load(
+		    options->tls_certificate, options->tls_key, out, problem);
+	certificate = command_path(options, TLS_FILES_CERTIFICATE);
+	key = command_path(options, TLS_FILES_KEY);
+	if (certificate != NULL && key != NULL)
+		st = load(certificate, key, out, problem);
 	free(certificate);
 	free(key);
 	return st;
+}
+
+enum status
+tls_files_load_proxy(
+    const struct options *options, struct tls_files *out, struct buf *problem)
+{
+	return load(options->tls_certificate, NULL, out, problem);
 }
 
 void

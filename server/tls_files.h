@@ -40,6 +40,13 @@ struct tls_files {
 MUST_CHECK enum status tls_files_load(
     const struct options *options, struct tls_files *out, struct buf *problem);
 
+/*
+ * The same without a key: for the certificate of a proxy that does TLS in front
+ * of the server, which options->tls_certificate names.
+ */
+MUST_CHECK enum status tls_files_load_proxy(
+    const struct options *options, struct tls_files *out, struct buf *problem);
+
 /* No-op on a zeroed one. */
 void tls_files_clear(struct tls_files *files);
 

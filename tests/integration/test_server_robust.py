@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """`peykd` under attack, and between what an operator does to it."""
 
+import contextlib
 import os
 import pathlib
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -306,6 +308,71 @@ class Operator(harness.PeykTest):
         self.assertGreaterEqual(said, 2)
         self.assertLessEqual(said, 6)
         server.stop()
+
+
+class BehindAProxy(harness.PeykTest):
+    """TLS ends at a proxy; its certificate is what the server signs."""
+
+    serve = False
+
+    def serve_tls(self, certificate, key, port):
+        """A proxy on a port of its own."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        context.set_alpn_protocols(["h2"])
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def pump(source, target):
+            with contextlib.suppress(OSError):
+                while data := source.recv(65536):
+                    target.sendall(data)
+            with contextlib.suppress(OSError):
+                target.shutdown(socket.SHUT_RDWR)
+            source.close()
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    near, _ = listener.accept()
+                    with contextlib.suppress(ssl.SSLError):
+                        near = context.wrap_socket(near, server_side=True)
+                    far = socket.create_connection(("127.0.0.1", port))
+                    for pair in ((near, far), (far, near)):
+                        threading.Thread(target=pump, args=pair,
+                                         daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def test_certificate_of_the_proxy(self):
+        server = Peykd(tls=False).prepare()
+        certificate = server.data / "server.crt"
+        server.start("--tls-certificate", str(certificate))
+        self.addCleanup(server.kill)
+        port = self.serve_tls(certificate, server.data / "server.key",
+                              server.port)
+        front = pc.Server(f"peyk://127.0.0.1:{port}#{server.fingerprint}")
+        self.addCleanup(front.close)
+        self.account(server=front.connect())
+        # Those who go around it are served too.
+        behind = pc.Server(server.address, tls=False)
+        self.addCleanup(behind.close)
+        self.account(server=behind.connect())
+        server.tls = True  # so that peyk is not told --plaintext
+        device = harness.Device(server, address=(
+            f"peyk://127.0.0.1:{port}#{server.fingerprint}"))
+        device.signup(unique("proxied"))
+        server.stop()
+
+    def test_certificate_that_is_none(self):
+        server = Peykd(tls=False).prepare()
+        ran = server.command("serve", "--plaintext", "--listen",
+                             "127.0.0.1:0", "--tls-certificate",
+                             str(server.data / "identity.key")).expect(1)
+        self.assertIn("holds no certificate", ran.err)
+        server.command("serve", "--plaintext", "--listen",
+                             "127.0.0.1:0", "--tls-key",
+                             str(server.data / "server.key")).expect(2)
 
 
 class TwoServers(harness.PeykTest):
