@@ -98,9 +98,8 @@ crypto_init(void)
 	if (pthread_mutex_lock(&init_mutex) != 0)
 		return STATUS_INTERNAL;
 	/*
-	 * OpenSSL's own atexit handler would take its state away from threads
-	 * that gRPC is still winding down: a leak at best. The kernel frees
-	 * it as well.
+	 * OpenSSL's own atexit handler may take its state away from threads
+	 * that gRPC is still winding down; the kernel frees it as well.
 	 */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL) != 1)
 		st = openssl_failure();

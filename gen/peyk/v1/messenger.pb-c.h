@@ -151,8 +151,8 @@ struct  Peyk__V1__ServerInfo
   size_t n_sealing_keys;
   Peyk__V1__SignedSealingKey **sealing_keys;
   /*
-   * SHA-256, 32 bytes, of the TLS certificate (DER) that the server presents;
-   * empty on a plaintext listener.
+   * SHA-256, 32 bytes, of the TLS certificate (DER) that clients are shown: the
+   * server's own, or that of the proxy that does TLS for it. Empty without TLS.
    */
   ProtobufCBinaryData tls_certificate_sha256;
   /*
