@@ -39,12 +39,13 @@ enum status
 send_result_decode(struct bytes result, struct store_send_message *messages,
     size_t count)
 {
-	const uint8_t *outcomes = result.data + 1;
+	const uint8_t *outcomes;
 	uint8_t next[STORE_ID_SIZE];
 	bool has_stored = false;
 
 	if (result.size < 1 + count || result.data[0] != FORMAT)
 		return STATUS_INVALID;
+	outcomes = result.data + 1;
 	for (size_t i = 0; i < count; i++) {
 		if (outcomes[i] < STORE_SEND_OUTCOME_STORED ||
 		    outcomes[i] > STORE_SEND_OUTCOME_STALE_RECIPIENT)
