@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "rpc/client_channel.h"
+#include "rpc/compression.h"
 #include "rpc/grpc_status.h"
 #include "rpc/metadata.h"
 #include "rpc/method.h"
@@ -38,7 +39,8 @@ struct rpc_client_call;
 
 /* NULL where options are asked for means all zero. Copied. */
 struct rpc_call_options {
-	/* Ends the call with DEADLINE_EXCEEDED. 0: no deadline. */
+	/* Ends the call with DEADLINE_EXCEEDED. 0: no deadline; negative: it
+	   is over already. */
 	int64_t timeout_ms;
 	const struct rpc_metadata *metadata;
 	size_t metadata_count;
@@ -52,6 +54,8 @@ struct rpc_call_options {
 	   rpc_client_call_receive() asks for it. Otherwise as soon as the call
 	   back of the one before has returned. */
 	bool receive_on_demand;
+	/* Of what is sent. Default: the channel's. */
+	enum rpc_compression compression;
 };
 
 /*
@@ -131,6 +135,8 @@ bool rpc_client_call_has_ended(const struct rpc_client_call *call);
 /* The current message; empty when there is none. Lives until the next
    rpc_client_call_receive(), or as long as the call. */
 struct bytes rpc_client_call_message(const struct rpc_client_call *call);
+/* Whether the last message travelled compressed. */
+bool rpc_client_call_was_compressed(const struct rpc_client_call *call);
 
 /*
  * Streams with receive_on_demand (which the generated readers set): gives up
@@ -147,6 +153,12 @@ bool rpc_client_call_send(struct rpc_client_call *call, struct bytes request);
 bool rpc_client_call_send_message(
     struct rpc_client_call *call, const ProtobufCMessage *request);
 
+/*
+ * Streams of requests that are compressed: whether those sent from here on
+ * are. At the start: yes.
+ */
+void rpc_client_call_set_compress(struct rpc_client_call *call, bool compress);
+
 /* Streams of requests: there are no more, after the one on its way. */
 void rpc_client_call_finish_sending(struct rpc_client_call *call);
 
@@ -158,6 +170,9 @@ const struct rpc_status *rpc_client_call_status(
    key. Lives as long as the call. */
 bool rpc_client_call_metadata(const struct rpc_client_call *call, bool trailers,
     const char *key, struct bytes *value);
+/* All of them, by index; false past the last one. A key may come again. */
+bool rpc_client_call_metadata_at(const struct rpc_client_call *call,
+    bool trailers, size_t index, struct bytes *key, struct bytes *value);
 
 /* ---- All at once ---- */
 
@@ -173,13 +188,36 @@ MUST_CHECK enum status rpc_client_unary(const struct rpc_client *client,
 
 /*
  * The same with messages: `*response` is the caller's, to be freed with
- * protobuf_c_message_free_unpacked(). STATUS_INVALID also when the reply does
- * not parse.
+ * protobuf_c_message_free_unpacked(). A reply that does not parse is INTERNAL.
  */
 MUST_CHECK enum status rpc_client_unary_message(const struct rpc_client *client,
     const struct rpc_method *method, const struct rpc_call_options *options,
     const ProtobufCMessage *request, ProtobufCMessage **response,
     struct rpc_status *status);
+
+/* ---- One after the other ---- */
+
+/*
+ * Streams of requests: waits until the one before was taken over, and sends
+ * this one. STATUS_TIMEOUT and STATUS_CANCELLED (the loop was interrupted):
+ * nothing was sent, and the call goes on. STATUS_STALE: the call has ended, or
+ * rpc_client_call_finish_sending() was called; its status says the rest.
+ *
+ * A server that answers while it reads may wait for its answers to be read:
+ * who writes much to such a one reads in between, or uses call backs.
+ */
+MUST_CHECK enum status rpc_client_call_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const ProtobufCMessage *request);
+
+/*
+ * Streams of requests with one reply: there are no more requests; waits for
+ * the reply. `status` (may be NULL; cleared first) receives how the call
+ * ended; the result is rpc_code_to_status() of its code. When the time passed
+ * first, or the loop was interrupted, the call is cancelled. It is still to be
+ * freed.
+ */
+MUST_CHECK enum status rpc_client_call_finish(struct rpc_client_call *call,
+    int64_t timeout_ms, ProtobufCMessage **response, struct rpc_status *status);
 
 /*
  * Unpacks the current message of a call. STATUS_NOT_FOUND: there is none;

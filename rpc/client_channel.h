@@ -12,9 +12,11 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "rpc/compression.h"
 #include "rpc/loop.h"
 
 struct rpc_channel;
+struct rpc_client_interceptor; /* rpc/interceptor.h */
 
 /*
  * How the server is authenticated. With `verify`, the application alone
@@ -36,6 +38,9 @@ struct rpc_channel_tls {
 	 */
 	bool (*verify)(void *arg, const char *certificate);
 	void *verify_arg;
+	/* Who we are, for a server that asks (mutual TLS): the certificate,
+	   those of its issuers after it, and its key. PEM; both or neither. */
+	const char *certificate_chain, *private_key;
 };
 
 /* Zero in a field means its default. */
@@ -43,8 +48,22 @@ struct rpc_channel_options {
 	/* NULL: plaintext. Read during rpc_channel_new() only; what `verify`
 	   needs lives as long as the channel. */
 	const struct rpc_channel_tls *tls;
-	/* A longer reply ends in RESOURCE_EXHAUSTED. Default 4 MiB. */
+	/* A longer reply ends in RESOURCE_EXHAUSTED. Default 4 MiB. For single
+	   methods, `service_config` can lower it (maxResponseMessageBytes). */
 	size_t max_message_bytes;
+	/* Of what is sent. Default: none. */
+	enum rpc_compression compression;
+	/*
+	 * gRPC's service config, a JSON text: time limits, maximum sizes,
+	 * waiting for a connection and retries by gRPC itself for each method,
+	 * and how to spread calls over several addresses. NULL: none, and gRPC
+	 * repeats nothing. A name server's is not asked for.
+	 */
+	const char *service_config;
+	/* Run for each call, in this order. Copied; what their members point
+	   to lives as long as the channel. */
+	const struct rpc_client_interceptor *interceptors;
+	size_t interceptor_count;
 	/* While a call is open: ping a silent server after this time, and give
 	   it up when no answer comes. Defaults 30 s and 20 s. */
 	int keepalive_ms, keepalive_timeout_ms;
@@ -59,8 +78,8 @@ struct rpc_channel_options {
 
 /*
  * `target` is "host:port", "[::1]:8022", "unix:/path" or another gRPC target.
- * `options` may be NULL. STATUS_NOMEM, STATUS_INVALID (the target, or roots
- * that are no PEM).
+ * `options` may be NULL. STATUS_NOMEM; STATUS_INVALID: the target, the service
+ * config, or PEM texts that are none.
  */
 MUST_CHECK enum status rpc_channel_new(const char *target,
     const struct rpc_channel_options *options, struct rpc_channel **channel);

@@ -6,6 +6,7 @@
  * `enum status` to gRPC's codes and back.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,11 @@ struct rpc_status {
 	   NULL and 0 when absent. */
 	uint8_t *details;
 	size_t details_size;
+	/* grpc-retry-pushback-ms, where the server sent one: try again after
+	   so many milliseconds; negative: not at all. rpc_status_retry()
+	   (rpc/status_details.h) looks at it. */
+	bool has_pushback;
+	int64_t pushback_ms;
 };
 
 void rpc_status_clear(struct rpc_status *status);

@@ -39,4 +39,19 @@ MUST_CHECK enum status rpc_status_details_find(
 MUST_CHECK enum status rpc_status_details_find_retry(
     struct bytes details, uint64_t *delay_ms);
 
+/* What a server says about trying a call again that it refused. */
+enum rpc_retry {
+	RPC_RETRY_UNSAID, /* nothing: the code and the method decide */
+	RPC_RETRY_AFTER,
+	RPC_RETRY_NEVER,
+};
+
+/*
+ * From grpc-retry-pushback-ms, or else a RetryInfo in the details. `delay_ms`
+ * is written for RPC_RETRY_AFTER only. Nobody vouches for the number: bound
+ * it, and the number of attempts.
+ */
+enum rpc_retry rpc_status_retry(
+    const struct rpc_status *status, uint64_t *delay_ms);
+
 #endif
