@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/file.h"
+#include "base/uuid.h"
 #include "client/contacts.h"
 #include "client/session_request.h"
 #include "client/state_contacts.h"
@@ -163,9 +164,10 @@ store_message(struct session *session, const Peyk__V1__InboxMessage *message)
 				    ? message->stored_at_ms
 				    : 0;
 	struct e2ee_direct direct = {0};
+	uint8_t id[STATE_INBOX_ID_SIZE];
 	enum status st;
 
-	if (message->id.len != STATE_INBOX_ID_SIZE)
+	if (uuid_parse(bytes_from_string(message->id), id) != STATUS_OK)
 		return STATUS_OK; /* the server's mistake: nothing to do */
 	st = e2ee_direct_open(wire_bytes(message->ciphertext),
 	    vault_encryption(vault), &vault_signing(vault)->public_key,
@@ -173,16 +175,15 @@ store_message(struct session *session, const Peyk__V1__InboxMessage *message)
 	if (st == STATUS_NOMEM || st == STATUS_INTERNAL)
 		goto out;
 	if (st != STATUS_OK)
-		st = state_set_aside(state, message->id.data,
-		    wire_bytes(message->ciphertext), stored_at_ms,
-		    status_name(st));
+		st = state_set_aside(state, id, wire_bytes(message->ciphertext),
+		    stored_at_ms, status_name(st));
 	else if (direct.kind == E2EE_DIRECT_KIND_TEXT)
 		st = store_text(session, &direct, stored_at_ms);
 	else
-		st = state_set_aside(state, message->id.data,
-		    wire_bytes(message->ciphertext), stored_at_ms, "newer");
+		st = state_set_aside(state, id, wire_bytes(message->ciphertext),
+		    stored_at_ms, "newer");
 	if (st == STATUS_OK)
-		st = state_ack_add(state, message->id.data);
+		st = state_ack_add(state, id);
 out:
 	e2ee_direct_clear(&direct);
 	return st;
@@ -224,7 +225,8 @@ prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
 {
 	const struct poll *poll = arg;
 	Peyk__V1__PollRequest request = PEYK__V1__POLL_REQUEST__INIT;
-	ProtobufCBinaryData fields[WIRE_MESSAGES_PER_POLL];
+	char texts[WIRE_MESSAGES_PER_POLL][UUID_TEXT_SIZE];
+	char *fields[WIRE_MESSAGES_PER_POLL];
 	struct buf ids;
 	enum status st;
 
@@ -236,9 +238,12 @@ prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
 		st = state_error(error, st);
 		goto out;
 	}
-	for (size_t at = 0; at < ids.size; at += STATE_INBOX_ID_SIZE)
-		fields[request.n_acks++] =
-		    wire_field(bytes_make(ids.data + at, STATE_INBOX_ID_SIZE));
+	for (size_t at = 0; at < ids.size; at += STATE_INBOX_ID_SIZE) {
+		char *text = texts[request.n_acks];
+
+		uuid_format(ids.data + at, text);
+		fields[request.n_acks++] = text;
+	}
 	request.acks = fields;
 	request.max_messages = INCOMING_BATCH_MAX;
 	request.wait_ms = (uint32_t)poll->wait_ms;

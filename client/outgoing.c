@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "base/uuid.h"
 #include "client/session_request.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
@@ -180,24 +181,29 @@ out:
 
 /* ---- The reply ---- */
 
-/* The time in a UUIDv7 (RFC 9562 section 5.7); 16 bytes. */
+/* The time in a UUIDv7 (RFC 9562 section 5.7). */
 static uint64_t
-time_of_uuid(ProtobufCBinaryData id)
+time_of_uuid(const char *text)
 {
+	uint8_t id[UUID_SIZE];
 	uint64_t ms = 0;
 
+	if (uuid_parse(bytes_from_string(text), id) != STATUS_OK)
+		return 0;
 	for (size_t i = 0; i < 6; i++)
-		ms = ms << 8 | id.data[i];
+		ms = ms << 8 | id[i];
 	return ms <= WIRE_TIME_MAX_MS ? ms : 0;
 }
 
 static enum message_outcome
 read_outcome(const Peyk__V1__SendResult *result)
 {
+	uint8_t id[UUID_SIZE];
+
 	switch (result->outcome) {
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED:
 		/* Stored under no id is not stored. */
-		if (result->id.len != STATE_INBOX_ID_SIZE)
+		if (uuid_parse(bytes_from_string(result->id), id) != STATUS_OK)
 			break;
 		return MESSAGE_OUTCOME_STORED;
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_RECIPIENT:

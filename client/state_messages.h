@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "base/uuid.h"
 #include "client/history.h"
 #include "client/state.h"
 #include "e2ee/chain.h"
@@ -16,7 +17,7 @@
  * in client/state.h.
  */
 
-#define STATE_INBOX_ID_SIZE 16
+#define STATE_INBOX_ID_SIZE UUID_SIZE
 
 /*
  * Set-aside ciphertexts that are kept, so that nobody can fill the disk with

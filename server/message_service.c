@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/random.h"
+#include "base/uuid.h"
 #include "server/caller.h"
 #include "server/store/operation.h"
 #include "wire/limits.h"
@@ -39,8 +40,9 @@ send_reply(struct send *work)
 	size_t count = work->operation.message_count;
 	Peyk__V1__SendResult *results = calloc(count, sizeof(*results));
 	Peyk__V1__SendResult **pointers = calloc(count, sizeof(*pointers));
+	char(*ids)[UUID_TEXT_SIZE] = calloc(count, sizeof(*ids));
 
-	if (results == NULL || pointers == NULL) {
+	if (results == NULL || pointers == NULL || ids == NULL) {
 		/* It is stored; the same request again gets this reply. */
 		caller_fail(work->caller->call, RPC_CODE_UNAVAILABLE,
 		    CALLER_RETRY_BUSY_MS, "try again");
@@ -53,14 +55,17 @@ send_reply(struct send *work)
 		peyk__v1__send_result__init(&results[i]);
 		/* The numbers of the two enums are the same. */
 		results[i].outcome = (Peyk__V1__SendOutcome)message->outcome;
-		if (message->outcome == STORE_SEND_OUTCOME_STORED)
-			results[i].id = wire_field(BYTES_OF(message->id));
+		if (message->outcome == STORE_SEND_OUTCOME_STORED) {
+			uuid_format(message->id, ids[i]);
+			results[i].id = ids[i];
+		}
 		pointers[i] = &results[i];
 	}
 	response.n_results = count;
 	response.results = pointers;
 	messenger_send_reply(&work->caller->sealed, &response);
 out:
+	free(ids);
 	free(results);
 	free(pointers);
 }
@@ -205,11 +210,13 @@ poll_reply(struct poll *work)
 	const struct store_poll *fetched = &work->operation;
 	size_t count = fetched->message_count;
 	Peyk__V1__InboxMessage *messages = NULL, **pointers = NULL;
+	char(*ids)[UUID_TEXT_SIZE] = NULL;
 
 	if (count > 0) {
 		messages = calloc(count, sizeof(*messages));
 		pointers = calloc(count, sizeof(*pointers));
-		if (messages == NULL || pointers == NULL) {
+		ids = calloc(count, sizeof(*ids));
+		if (messages == NULL || pointers == NULL || ids == NULL) {
 			/* Nothing is lost: they stay until acknowledged. */
 			caller_fail(work->caller->call, RPC_CODE_UNAVAILABLE,
 			    CALLER_RETRY_BUSY_MS, "try again");
@@ -218,7 +225,8 @@ poll_reply(struct poll *work)
 	}
 	for (size_t i = 0; i < count; i++) {
 		peyk__v1__inbox_message__init(&messages[i]);
-		messages[i].id = wire_field(BYTES_OF(fetched->messages[i].id));
+		uuid_format(fetched->messages[i].id, ids[i]);
+		messages[i].id = ids[i];
 		messages[i].ciphertext =
 		    wire_field(fetched->messages[i].ciphertext);
 		messages[i].stored_at_ms = fetched->messages[i].stored_at_ms;
@@ -229,6 +237,7 @@ poll_reply(struct poll *work)
 	response.more = fetched->has_more;
 	messenger_poll_reply(&work->caller->sealed, &response);
 out:
+	free(ids);
 	free(messages);
 	free(pointers);
 }
@@ -414,6 +423,8 @@ poll_claimed(struct caller *caller)
 static bool
 poll_check(struct caller *caller, const Peyk__V1__PollRequest *request)
 {
+	uint8_t id[UUID_SIZE];
+
 	if (request->n_acks > WIRE_MESSAGES_PER_POLL) {
 		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
 		    "A Poll takes %zu acknowledgements at most, not %zu.",
@@ -421,14 +432,15 @@ poll_check(struct caller *caller, const Peyk__V1__PollRequest *request)
 		return false;
 	}
 	for (size_t i = 0; i < request->n_acks; i++) {
-		if (request->acks[i].len != WIRE_INBOX_ID_SIZE) {
-			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
-			    "Acknowledgement %zu of %zu has %zu bytes, not "
-			    "%zu.",
-			    i + 1, request->n_acks, request->acks[i].len,
-			    WIRE_INBOX_ID_SIZE);
-			return false;
-		}
+		if (uuid_parse(bytes_from_string(request->acks[i]), id) ==
+		    STATUS_OK)
+			continue;
+		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
+		    "Acknowledgement %zu of %zu is not the id of a message: "
+		    "%zu characters in lower case, such as "
+		    "0192f6d8-4b1c-7e3a-9f20-6c1d5a7b8e90.",
+		    i + 1, request->n_acks, UUID_TEXT_LENGTH);
+		return false;
 	}
 	if (request->max_messages > WIRE_MESSAGES_PER_POLL) {
 		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
@@ -455,9 +467,13 @@ poll_prepare(struct poll *work, const Peyk__V1__PollRequest *request)
 		if (work->acks == NULL)
 			return STATUS_NOMEM;
 	}
-	for (size_t i = 0; i < request->n_acks; i++)
-		memcpy(work->acks[i], request->acks[i].data,
-		    sizeof(work->acks[i]));
+	for (size_t i = 0; i < request->n_acks; i++) {
+		enum status st = uuid_parse(
+		    bytes_from_string(request->acks[i]), work->acks[i]);
+
+		assert(st == STATUS_OK); /* poll_check() has read it */
+		(void)st;
+	}
 	operation->operation.kind = STORE_KIND_POLL;
 	caller_number(work->caller, &operation->number);
 	operation->acks = (const uint8_t(*)[WIRE_INBOX_ID_SIZE])work->acks;

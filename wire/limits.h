@@ -80,7 +80,7 @@
 /* Fixed sizes of identifiers. */
 #define WIRE_KEY_ID_SIZE ((size_t)8)
 #define WIRE_MESSAGE_ID_SIZE ((size_t)16)
-#define WIRE_INBOX_ID_SIZE ((size_t)16)
+#define WIRE_INBOX_ID_SIZE ((size_t)16) /* base/uuid.h: as text */
 
 /* A first number is below it: no account ever runs out of numbers. */
 #define WIRE_FIRST_SEQUENCE_END ((uint64_t)1 << 48)

@@ -8,6 +8,7 @@ import pathlib
 import secrets
 import sys
 import threading
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
@@ -524,13 +525,17 @@ class Hostile(harness.PeykTest):
         limits = self.sara.server.limits
         over = limits.messages_per_poll + 1
         for request in (
-                payload.PollRequest(acks=[bytes(16)] * over),
+                payload.PollRequest(acks=[str(uuid.UUID(int=0))] * over),
                 payload.PollRequest(max_messages=over),
                 payload.PollRequest(wait_ms=limits.poll_wait_ms + 1),
                 payload.PollRequest(wait_ms=(1 << 32) - 1),
-                payload.PollRequest(acks=[b"short"]),
-                payload.PollRequest(acks=[b""]),
-                payload.PollRequest(acks=[bytes(17)])):
+                payload.PollRequest(acks=["short"]),
+                payload.PollRequest(acks=[""]),
+                payload.PollRequest(acks=[uuid.uuid4().hex]),
+                payload.PollRequest(acks=[str(uuid.uuid4()) + "0"]),
+                payload.PollRequest(acks=[f"{{{uuid.uuid4()}}}"]),
+                payload.PollRequest(acks=["A" + str(uuid.uuid4())[1:]]),
+                payload.PollRequest(acks=["x" * 100000])):
             self.refused(POLL, request.SerializeToString(),
                          CODE.INVALID_ARGUMENT)
         self.assert_still_works()
@@ -540,7 +545,7 @@ class Hostile(harness.PeykTest):
         matter."""
         sent = self.sara.send([(self.hassan.name, "mine")])
         thief = self.account()
-        thief.to_ack = [sent[0].id, secrets.token_bytes(16)]
+        thief.to_ack = [sent[0].id, str(uuid.uuid4())]
         thief.poll()
         self.assertEqual([m.text for m in self.hassan.drain()], ["mine"])
 
@@ -590,7 +595,7 @@ class Hostile(harness.PeykTest):
             payload.SEND_OUTCOME_STORED,
             payload.SEND_OUTCOME_UNKNOWN_RECIPIENT,
             payload.SEND_OUTCOME_STORED])
-        self.assertEqual([len(r.id) for r in reply.results], [16, 0, 16])
+        self.assertEqual([len(r.id) for r in reply.results], [36, 0, 36])
         self.assertEqual([m.text for m in self.hassan.drain()], ["a", "b"])
 
     def test_unknown_method(self):

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import unittest
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
@@ -113,8 +114,9 @@ class WithItself(harness.PeykTest):
         results = sara.send([(hassan.name, "salam mashti")])
         self.assertEqual([r.outcome for r in results],
                          [payload.SEND_OUTCOME_STORED])
-        self.assertEqual(len(results[0].id), 16)
-        self.assertEqual(results[0].id[6] >> 4, 7, "expected a UUIDv7")
+        inbox_id = uuid.UUID(results[0].id)
+        self.assertEqual(str(inbox_id), results[0].id)
+        self.assertEqual(inbox_id.version, 7, "expected a UUIDv7")
         got = hassan.poll()
         self.assertEqual([(m.sender.signing_key, m.text, m.inbox_id)
                           for m in got],

@@ -619,7 +619,7 @@ def open_direct(ciphertext, encryption_private, own_signing_key):
 @dataclasses.dataclass
 class Received:
     """One message, as a user would see it."""
-    inbox_id: bytes
+    inbox_id: str
     sender: Person
     text: str
     sent_at_ms: int

@@ -9,6 +9,7 @@ import dataclasses
 import secrets
 import subprocess
 import threading
+import uuid
 
 import grpc
 
@@ -295,11 +296,12 @@ class LyingServer:
             id_ = bytearray(stamp + secrets.token_bytes(10))
             id_[6] = 0x70 | id_[6] & 0x0f
             id_[8] = 0x80 | id_[8] & 0x3f
+            text = str(uuid.UUID(bytes=bytes(id_)))
             self.accounts[recipient_key].inbox.append(
-                payload.InboxMessage(id=bytes(id_), ciphertext=ciphertext,
+                payload.InboxMessage(id=text, ciphertext=ciphertext,
                                      stored_at_ms=pc.now_ms()))
             self.mail.notify_all()
-            return bytes(id_)
+            return text
 
     def _send(self, body):
         reply = payload.SendResponse()

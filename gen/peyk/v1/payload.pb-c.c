@@ -1609,11 +1609,11 @@ static const ProtobufCFieldDescriptor peyk__v1__send_result__field_descriptors[2
     "id",
     2,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_BYTES,
+    PROTOBUF_C_TYPE_STRING,
     0,   /* quantifier_offset */
     offsetof(Peyk__V1__SendResult, id),
     NULL,
-    NULL,
+    &protobuf_c_empty_string,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
@@ -1648,11 +1648,11 @@ static const ProtobufCFieldDescriptor peyk__v1__poll_request__field_descriptors[
     "acks",
     1,
     PROTOBUF_C_LABEL_REPEATED,
-    PROTOBUF_C_TYPE_BYTES,
+    PROTOBUF_C_TYPE_STRING,
     offsetof(Peyk__V1__PollRequest, n_acks),
     offsetof(Peyk__V1__PollRequest, acks),
     NULL,
-    NULL,
+    &protobuf_c_empty_string,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
@@ -1763,11 +1763,11 @@ static const ProtobufCFieldDescriptor peyk__v1__inbox_message__field_descriptors
     "id",
     1,
     PROTOBUF_C_LABEL_NONE,
-    PROTOBUF_C_TYPE_BYTES,
+    PROTOBUF_C_TYPE_STRING,
     0,   /* quantifier_offset */
     offsetof(Peyk__V1__InboxMessage, id),
     NULL,
-    NULL,
+    &protobuf_c_empty_string,
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },

@@ -411,14 +411,15 @@ struct  Peyk__V1__SendResult
   ProtobufCMessage base;
   Peyk__V1__SendOutcome outcome;
   /*
-   * The id under which the recipient's inbox holds it: a UUIDv7 (RFC 9562),
-   * 16 bytes; empty unless it was stored.
+   * The id under which the recipient's inbox holds it: a UUIDv7 in the text
+   * form of RFC 9562, lower case, 36 characters, for example
+   * "0192f6d8-4b1c-7e3a-9f20-6c1d5a7b8e90"; empty unless it was stored.
    */
-  ProtobufCBinaryData id;
+  char *id;
 };
 #define PEYK__V1__SEND_RESULT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__send_result__descriptor) \
-    , PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNSPECIFIED, {0,NULL} }
+    , PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNSPECIFIED, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -429,10 +430,11 @@ struct  Peyk__V1__PollRequest
   ProtobufCMessage base;
   /*
    * InboxMessage.id of messages that are safely stored; the server deletes
-   * them. At most 1024; unknown ids are ignored.
+   * them. At most 1024; unknown ids are ignored, other texts than 36
+   * characters of that form refused.
    */
   size_t n_acks;
-  ProtobufCBinaryData *acks;
+  char **acks;
   /*
    * How many messages to return at most, up to 1024; 0 means 256.
    */
@@ -473,9 +475,11 @@ struct  Peyk__V1__InboxMessage
 {
   ProtobufCMessage base;
   /*
-   * Names it in PollRequest.acks: a UUIDv7, 16 bytes.
+   * Names it in PollRequest.acks: a UUIDv7 in the text form of RFC 9562,
+   * lower case, 36 characters, for example
+   * "0192f6d8-4b1c-7e3a-9f20-6c1d5a7b8e90".
    */
-  ProtobufCBinaryData id;
+  char *id;
   /*
    * OutgoingMessage.ciphertext as the sender handed it over.
    */
@@ -487,7 +491,7 @@ struct  Peyk__V1__InboxMessage
 };
 #define PEYK__V1__INBOX_MESSAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__inbox_message__descriptor) \
-    , {0,NULL}, {0,NULL}, 0 }
+    , (char *)protobuf_c_empty_string, {0,NULL}, 0 }
 
 
 /* Peyk__V1__SignedMessage methods */
