@@ -17,9 +17,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "rpc/compression.h"
+#include "rpc/interceptor.h"
 #include "rpc/loop.h"
 #include "rpc/method.h"
 
@@ -33,7 +36,8 @@ struct rpc_server_call;
 struct rpc_server_options {
 	/* Threads, each with its own queue. Default 1; best: one per core. */
 	unsigned workers;
-	/* A longer request ends in RESOURCE_EXHAUSTED. Default 4 MiB. */
+	/* A longer request, also one that becomes longer when decompressed,
+	   ends in RESOURCE_EXHAUSTED. Default 4 MiB. */
 	size_t max_message_bytes;
 	/* What all connections together may buffer, unfinished messages and
 	   queued answers included. Past it gRPC reads more slowly, and ends
@@ -55,8 +59,24 @@ struct rpc_server_options {
 	   clients that take longer than five seconds are cut off, the oldest
 	   first. Default 256 MiB. */
 	size_t max_unsent_bytes;
-	/* Time for a client to take its answer. Default 60 s. */
+	/* Time for a client to take its answer, or a message of a stream.
+	   Default 60 s. */
 	int answer_timeout_ms;
+	/* Calls whose requests stream and whose handler waits for the next
+	   one, shared among the workers (four for each at least). gRPC does
+	   not tell an idle client from one that has sent half a message. When
+	   there are more, those that have waited for longer than ten seconds
+	   end in RESOURCE_EXHAUSTED, the oldest first. Default 1024. */
+	unsigned max_waiting_streams;
+	/* Time for the next request of a stream. Default: for ever. */
+	int stream_timeout_ms;
+	/* How answers are compressed where the call does not choose: only for
+	   clients that accept it. Default: not at all. */
+	enum rpc_compression compression;
+	/* RPC_COMPRESSION_BIT()s of what requests may use; what is not among
+	   them ends in UNIMPLEMENTED, and answers do not use it either.
+	   RPC_COMPRESSION_NONE alone turns it off. Default: everything. */
+	unsigned accepted_compression;
 	/* Calls at once on one connection; more wait at the client. Default
 	   1024. */
 	unsigned max_streams;
@@ -80,11 +100,27 @@ struct rpc_server_options {
 	void *worker_arg;
 };
 
-/* PEM, NUL-terminated; read once, copied by gRPC. */
+/* PEM, NUL-terminated; borrowed for the call. */
 struct rpc_server_tls {
 	const char *certificate_chain;
 	const char *private_key;
+	/* The authorities whose signature a client's certificate needs. NULL:
+	   clients are asked for none. A client whose certificate does not
+	   verify does not get a connection. */
+	const char *client_roots;
+	/* One that has none does not get one either. Needs client_roots. */
+	bool is_client_required;
 };
+
+/*
+ * Whether a server could use it at that time (seconds since 1970): certificate
+ * and key are a pair, the roots are certificates. `expires` (may be NULL)
+ * receives the end of the certificate's validity. Any thread.
+ * STATUS_INVALID: malformed, or no pair; STATUS_STALE: not valid any more, or
+ * not yet (`expires` is set then too); STATUS_NOMEM.
+ */
+MUST_CHECK enum status rpc_server_tls_check(
+    const struct rpc_server_tls *tls, int64_t now, int64_t *expires);
 
 /* `options` may be NULL. STATUS_NOMEM, STATUS_INVALID (too many workers). */
 MUST_CHECK enum status rpc_server_new(
@@ -120,6 +156,25 @@ MUST_CHECK enum status rpc_server_register(struct rpc_server *server,
  */
 MUST_CHECK enum status rpc_server_add_port(struct rpc_server *server,
     const char *address, const struct rpc_server_tls *tls, int *port);
+
+/*
+ * New certificate, key and roots for connections made from now on; those that
+ * are there go on. `port` is what rpc_server_add_port() chose; 0: every port
+ * with TLS. Any thread, also while the server runs. What is_client_required
+ * says stays as it was, and so does whether clients are asked at all.
+ * STATUS_NOT_FOUND: no such port with TLS; otherwise as
+ * rpc_server_tls_check(). After an error, everything is as before.
+ */
+MUST_CHECK enum status rpc_server_reload_tls(
+    struct rpc_server *server, int port, const struct rpc_server_tls *tls);
+
+/*
+ * Before rpc_server_start(). Runs around every call, in the order of adding
+ * (rpc/interceptor.h); `interceptor` outlives the server. STATUS_TOO_LARGE:
+ * there are RPC_SERVER_MAX_INTERCEPTORS; STATUS_EXISTS: it is there.
+ */
+MUST_CHECK enum status rpc_server_add_interceptor(struct rpc_server *server,
+    const struct rpc_server_interceptor *interceptor);
 
 /* STATUS_NOMEM, STATUS_UNAVAILABLE (no thread to be had). */
 MUST_CHECK enum status rpc_server_start(struct rpc_server *server);

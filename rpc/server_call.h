@@ -36,6 +36,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "rpc/compression.h"
 #include "rpc/grpc_status.h"
 #include "rpc/loop.h"
 #include "rpc/metadata.h"
@@ -45,8 +46,13 @@ struct rpc_server_call;
 
 /* ---- What was asked ---- */
 
+/* NULL where nobody serves the path: only interceptors see such a call. */
 const struct rpc_method *rpc_server_call_method(
     const struct rpc_server_call *call);
+
+/* "/package.Service/Method" as the client wrote it; lives as long as the
+   call. */
+struct bytes rpc_server_call_path(const struct rpc_server_call *call);
 
 /* The request message as it came, in one piece; lives until the answer. */
 struct bytes rpc_server_call_request(struct rpc_server_call *call);
@@ -67,11 +73,26 @@ bool rpc_server_call_metadata_at(const struct rpc_server_call *call,
 /* "ipv4:192.0.2.1:4711"; lives as long as the call. Proves nothing. */
 const char *rpc_server_call_peer(struct rpc_server_call *call);
 
+/*
+ * What TLS proved about the client, where the port has client_roots; both live
+ * as long as the call. The certificate is PEM. The names are its subject
+ * alternative names (DNS, URI, email, IP), by index, or else its common name.
+ * False: there is none (or no further one).
+ */
+bool rpc_server_call_peer_certificate(
+    struct rpc_server_call *call, struct bytes *pem);
+bool rpc_server_call_peer_name(
+    struct rpc_server_call *call, size_t index, struct bytes *name);
+
 /* Milliseconds until the client's deadline, 0 when over, INT64_MAX if none. */
 int64_t rpc_server_call_time_left_ms(const struct rpc_server_call *call);
 
 unsigned rpc_server_call_worker(const struct rpc_server_call *call);
 struct rpc_loop *rpc_server_call_loop(struct rpc_server_call *call);
+
+/* Whether the request (where they stream: the last one that was received) was
+   compressed. */
+bool rpc_server_call_was_compressed(const struct rpc_server_call *call);
 
 /* ---- The handler's own state ---- */
 
@@ -101,6 +122,17 @@ MUST_CHECK enum status rpc_server_call_add_trailer(
  */
 void rpc_server_call_send_headers(struct rpc_server_call *call);
 
+/*
+ * How this call's messages are compressed, before the headers are sent; later
+ * it does nothing. A client that does not accept it gets what it accepts.
+ */
+void rpc_server_call_set_compression(
+    struct rpc_server_call *call, enum rpc_compression compression);
+
+/* Whether the messages sent from here on are compressed as the call is. At the
+   start: yes. */
+void rpc_server_call_set_compress(struct rpc_server_call *call, bool compress);
+
 /* Unary: the one message and OK, in a single batch. `message` is copied. */
 void rpc_server_call_reply(struct rpc_server_call *call, struct bytes message);
 /* The same for a message that is still to be packed, without a copy. */
@@ -114,6 +146,15 @@ void rpc_server_call_reply_message(
  */
 void rpc_server_call_fail(struct rpc_server_call *call, enum rpc_code code,
     const char *message, struct bytes details);
+
+/*
+ * The same, and tells the client when to try again, both ways that clients
+ * know: a google.rpc.RetryInfo in the details, and grpc-retry-pushback-ms,
+ * which gRPC's own retries obey. RPC_SERVER_NO_RETRY: not at all.
+ */
+#define RPC_SERVER_NO_RETRY UINT64_MAX
+void rpc_server_call_fail_retry(struct rpc_server_call *call,
+    enum rpc_code code, const char *message, uint64_t delay_ms);
 
 /*
  * Streams: sends one message. `on_sent` (may be NULL) runs when gRPC has taken
