@@ -2,13 +2,6 @@
 
 #include <sodium.h>
 
-void
-secret_wipe(void *memory, size_t size)
-{
-	if (size > 0)
-		sodium_memzero(memory, size);
-}
-
 bool
 secret_equal(const void *a, const void *b, size_t size)
 {
@@ -21,7 +14,7 @@ secret_new(size_t size)
 	void *memory = sodium_malloc(size);
 
 	if (memory != NULL)
-		sodium_memzero(memory, size);
+		secret_wipe(memory, size);
 	return memory;
 }
 
