@@ -75,7 +75,7 @@ include="-Iproto -I/usr/include"
 mkdir -p "$out"
 protoc-c $include --c_out="$out" $messages $own
 protoc $include --plugin=protoc-gen-grpc-c="$plugin" \
-	--grpc-c_out="sealed_option=peyk.v1.payload:$out" $stubs
+	--grpc-c_out="includes=tree,sealed_option=peyk.v1.payload:$out" $stubs
 protoc $include --include_imports --include_source_info \
 	--descriptor_set_out="$out/descriptors.binpb" \
 	$own google/rpc/error_details.proto google/rpc/status.proto

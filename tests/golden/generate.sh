@@ -8,6 +8,6 @@ run="protoc $include --plugin=protoc-gen-grpc-c=$plugin"
 
 protoc-c $include --c_out="$out" golden/options.proto golden/shapes.proto \
 	golden/trial.proto golden/bare.proto
-$run --grpc-c_out="sealed_option=golden.options.Scope.contents:$out" \
+$run --grpc-c_out="includes=tree,sealed_option=golden.options.Scope.contents:$out" \
 	golden/options.proto golden/shapes.proto golden/trial.proto
-$run --grpc-c_out="prefix=old_:$out" golden/bare.proto
+$run --grpc-c_out="includes=tree,prefix=old_:$out" golden/bare.proto

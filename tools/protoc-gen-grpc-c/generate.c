@@ -706,9 +706,23 @@ has_sealed(const struct generator *generator)
 	return false;
 }
 
+/* `header` is named as in the runtime's tree; installed, there are no folders. */
+static void
+emit_runtime_include(
+    FILE *out, const struct generator *generator, const char *header)
+{
+	if (generator->options->is_in_tree)
+		fprintf(out, "#include \"%s\"\n", header);
+	else
+		fprintf(out, "#include <grpc_c/%s>\n", strchr(header, '/') + 1);
+}
+
 static void
 emit_header(FILE *out, const struct generator *generator, const char *base)
 {
+	static const char *const headers[] = {"base/bytes.h", "base/status.h",
+	    "rpc/client_call.h", "rpc/client_channel.h", "rpc/grpc_status.h",
+	    "rpc/method.h", "rpc/rpc_server.h", "rpc/server_call.h"};
 	char *guard = c_name_identifier(base);
 
 	fprintf(out,
@@ -722,21 +736,15 @@ emit_header(FILE *out, const struct generator *generator, const char *base)
 	    "\n",
 	    text_or_empty(generator->file->name), guard, guard);
 	emit_includes(out, generator);
-	fputs("\n"
-	      "#include \"base/bytes.h\"\n"
-	      "#include \"base/status.h\"\n"
-	      "#include \"rpc/client_call.h\"\n"
-	      "#include \"rpc/client_channel.h\"\n"
-	      "#include \"rpc/grpc_status.h\"\n"
-	      "#include \"rpc/method.h\"\n"
-	      "#include \"rpc/rpc_server.h\"\n",
-	    out);
+	fputc('\n', out);
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		emit_runtime_include(out, generator, headers[i]);
 	if (has_sealed(generator))
-		fputs("#include \"rpc/sealed.h\"\n", out);
-	fputs("#include \"rpc/server_call.h\"\n", out);
+		emit_runtime_include(out, generator, "rpc/sealed.h");
+	fputs("\nPROTOBUF_C__BEGIN_DECLS\n", out);
 	for (size_t s = 0; s < generator->file->n_service; s++)
 		emit_header_service(out, &generator->services[s]);
-	fputs("\n#endif\n", out);
+	fputs("\nPROTOBUF_C__END_DECLS\n\n#endif\n", out);
 	free(guard);
 }
 
@@ -1104,9 +1112,9 @@ emit_source(FILE *out, const struct generator *generator, const char *base)
 	    "#include \"%s.grpc-c.h\"\n"
 	    "\n"
 	    "#include <stddef.h>\n"
-	    "\n"
-	    "#include \"rpc/stub.h\"\n",
+	    "\n",
 	    text_or_empty(generator->file->name), base);
+	emit_runtime_include(out, generator, "rpc/stub.h");
 	for (size_t s = 0; s < generator->file->n_service; s++)
 		emit_source_service(out, &generator->services[s]);
 }
@@ -1167,7 +1175,7 @@ generate_file(const struct schema *schema,
 	char *base;
 
 	memset(output, 0, sizeof(*output));
-	if (file->n_service == 0)
+	if (file->n_service == 0 && !options->is_always)
 		return NULL;
 	generator.services =
 	    allocate(file->n_service, sizeof(*generator.services));

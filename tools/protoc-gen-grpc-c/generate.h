@@ -3,6 +3,8 @@
 
 /* Writes the stubs and skeletons of one .proto file. */
 
+#include <stdbool.h>
+
 #include "tools/protoc-gen-grpc-c/schema.h"
 
 struct generate_options {
@@ -10,10 +12,16 @@ struct generate_options {
 	const char *prefix;
 	/* Number 0: no method is sealed. */
 	struct schema_sealed_option sealed;
+	/* "rpc/loop.h", as the runtime's own tree has it, and not
+	   <grpc_c/loop.h>, as it is installed. */
+	bool is_in_tree;
+	/* Writes both files where there are no services, too. */
+	bool is_always;
 };
 
 struct generate_output {
-	/* "peyk/v1/messenger.grpc-c.h" and its .c; NULL without services. */
+	/* "peyk/v1/messenger.grpc-c.h" and its .c; NULL without services,
+	   unless is_always. */
 	char *header_name, *source_name;
 	char *header, *source;
 };

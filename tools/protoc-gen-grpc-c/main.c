@@ -7,6 +7,9 @@
  * Parameters, joined by commas:
  *     prefix=TEXT           goes before the C name of each service
  *     sealed_option=NAME    full name of the method option of sealed methods
+ *     always                writes (empty) files for .proto files without
+ *                           services, too, for build systems that expect them
+ *     includes=tree         includes the runtime as in its own source tree
  *
  * It reads a CodeGeneratorRequest from standard input and writes a
  * CodeGeneratorResponse to standard output.

@@ -16,6 +16,7 @@ typedef Google__Protobuf__Compiler__CodeGeneratorResponse__File response_file;
 
 struct parameters {
 	char *prefix, *sealed_option;
+	bool is_in_tree, is_always;
 };
 
 static void
@@ -40,10 +41,14 @@ read_parameters(const char *text, struct parameters *parameters)
 			free(parameters->sealed_option);
 			parameters->sealed_option =
 			    c_name_format("%s", word + 14);
+		} else if (strcmp(word, "includes=tree") == 0) {
+			parameters->is_in_tree = true;
+		} else if (strcmp(word, "always") == 0) {
+			parameters->is_always = true;
 		} else if (word[0] != '\0') {
 			error = c_name_format(
-			    "unknown parameter %s: there are prefix= and "
-			    "sealed_option=",
+			    "unknown parameter %s: there are prefix=, "
+			    "sealed_option=, includes=tree and always",
 			    word);
 		}
 	}
@@ -69,7 +74,7 @@ add_file(response_message *response, char **name, char **content)
 static void
 generate_all(const request_message *request, response_message *response)
 {
-	struct parameters parameters = {NULL, NULL};
+	struct parameters parameters = {NULL, NULL, false, false};
 	struct generate_options options = {.prefix = ""};
 	struct schema schema;
 	char *error;
@@ -83,6 +88,8 @@ generate_all(const request_message *request, response_message *response)
 	    request->parameter != NULL ? request->parameter : "", &parameters);
 	if (parameters.prefix != NULL)
 		options.prefix = parameters.prefix;
+	options.is_in_tree = parameters.is_in_tree;
+	options.is_always = parameters.is_always;
 	if (error == NULL && parameters.sealed_option != NULL)
 		error = schema_sealed_option(
 		    &schema, parameters.sealed_option, &options.sealed);

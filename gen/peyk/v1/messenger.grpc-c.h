@@ -16,8 +16,10 @@
 #include "rpc/grpc_status.h"
 #include "rpc/method.h"
 #include "rpc/rpc_server.h"
-#include "rpc/sealed.h"
 #include "rpc/server_call.h"
+#include "rpc/sealed.h"
+
+PROTOBUF_C__BEGIN_DECLS
 
 /*
  * ==== Service peyk.v1.Messenger ====
@@ -292,5 +294,7 @@ MUST_CHECK enum status messenger_dispatch(
     const struct messenger_sealed_handlers *handlers, void *service,
     const struct rpc_sealed_method *method,
     struct rpc_sealed_caller *caller, struct bytes body);
+
+PROTOBUF_C__END_DECLS
 
 #endif

@@ -17,6 +17,8 @@
 #include "rpc/rpc_server.h"
 #include "rpc/server_call.h"
 
+PROTOBUF_C__BEGIN_DECLS
+
 /*
  * ==== Service Bare ====
  */
@@ -66,5 +68,7 @@ extern const struct rpc_method *const old_bare_methods[];
    rpc_server_register(). */
 MUST_CHECK enum status old_bare_register(struct rpc_server *server,
     const struct old_bare_handlers *handlers, void *service);
+
+PROTOBUF_C__END_DECLS
 
 #endif

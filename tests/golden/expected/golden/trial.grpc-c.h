@@ -16,8 +16,10 @@
 #include "rpc/grpc_status.h"
 #include "rpc/method.h"
 #include "rpc/rpc_server.h"
-#include "rpc/sealed.h"
 #include "rpc/server_call.h"
+#include "rpc/sealed.h"
+
+PROTOBUF_C__BEGIN_DECLS
 
 /*
  * ==== Service golden.v1.Trial ====
@@ -461,5 +463,7 @@ extern const struct rpc_method *const empty_methods[];
    rpc_server_register(). */
 MUST_CHECK enum status empty_register(struct rpc_server *server,
     const struct empty_handlers *handlers, void *service);
+
+PROTOBUF_C__END_DECLS
 
 #endif
