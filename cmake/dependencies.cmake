@@ -7,11 +7,12 @@ find_package(Threads REQUIRED)
 # All that rpc and its generator need.
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 pkg_check_modules(GRPC REQUIRED IMPORTED_TARGET grpc)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 
 if(PEYK_MESSENGER)
 	pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 	pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
-	pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 	pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
 	pkg_check_modules(SQLCIPHER REQUIRED IMPORTED_TARGET sqlcipher)
 	pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
