@@ -32,7 +32,8 @@ typedef enum {
 
 /*
  * The signed content of a direct message. Label "peyk/v1 message". Its size is
- * padded to a power of two, from 256 bytes up.
+ * padded to a power of two, from 256 bytes up to 131072. docs/protocol.md
+ * section 9 says how it is sealed and read.
  */
 struct  Peyk__V1__MessageContent
 {
@@ -43,17 +44,19 @@ struct  Peyk__V1__MessageContent
    */
   Peyk__V1__SignedIdentity *sender;
   /*
-   * The signing key of the recipient, 32 bytes: a message that was passed on
-   * to somebody else is refused.
+   * The signing key of the recipient, so that a message that was passed on to
+   * somebody else is refused: 32 bytes, for example
+   * "u7Ok+N5/396766nORo2eNVDY9fYAFesadHAWH+yyYjA=".
    */
   ProtobufCBinaryData recipient_key;
   /*
-   * Chosen by the sender, random, 16 bytes. A recipient drops a repeated one
-   * from the same sender key.
+   * Chosen by the sender, random: 16 bytes, for example
+   * "x0g3KMM9d5E1Bc+3Q+BXSg==". A recipient drops a repeated one from the same
+   * sender key.
    */
   ProtobufCBinaryData message_id;
   /*
-   * The sender's clock, Unix time in milliseconds.
+   * The sender's clock, Unix time in milliseconds, for example 1795307654000.
    */
   uint64_t sent_at_ms;
   /*
@@ -61,12 +64,13 @@ struct  Peyk__V1__MessageContent
    */
   uint64_t counter;
   /*
-   * SHA-256 of the previous such message's content, 32 bytes; empty with
-   * counter 1.
+   * SHA-256 of the previous such message's content; empty with counter 1, else
+   * 32 bytes, for example "Nvw85qY6t6LrxOOaGc8Q1/MnlnWyxQyzc44Ai7TDQB4=".
    */
   ProtobufCBinaryData previous_hash;
   /*
-   * Zero bytes that bring the content to its padded size.
+   * Zero bytes that bring the content to its padded size: at most 131072
+   * bytes, for example "AAAAAAAAAAAAAAAA...".
    */
   ProtobufCBinaryData padding;
   Peyk__V1__MessageContent__BodyCase body_case;

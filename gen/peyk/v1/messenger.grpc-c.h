@@ -24,19 +24,52 @@ PROTOBUF_C__BEGIN_DECLS
 /*
  * ==== Service peyk.v1.Messenger ====
  *
- * A secure messenger. Every RPC but GetServerInfo is sealed: the request is
- * signed by the caller, numbered, and encrypted to the server; the reply is
- * signed by the server and encrypted to the caller.
+ * A secure messenger.
  *
- * An RPC that fails after the caller was recognised carries a SealedResponse
- * in its status details; believe that one, not the bare status.
+ * GetServerInfo is in the clear. Every other RPC is sealed: its request is
+ * signed by the caller, numbered, and encrypted to the server; its reply is
+ * signed by the server and encrypted to the caller. What an RPC carries inside
+ * is named by its `payload` option: `grpcurl HOST describe
+ * peyk.v1.GetPublicKeyRequest` shows it. To call one by hand:
+ *
+ *     peyk seal --as sara GetPublicKey '{"names": ["hassan"]}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey |
+ *       peyk open --as sara GetPublicKey
+ *
+ * HOST is localhost:8022, for example. `-insecure` accepts the certificate
+ * that peykd made for itself; a server without TLS is called with
+ * `-plaintext`.
+ *
+ * A sealed RPC that cannot tell who called ends with a bare status, which says
+ * no more than "try again"; nothing is known of what was done:
+ *
+ *     INVALID_ARGUMENT     it is no well-formed request
+ *     FAILED_PRECONDITION  "sealing key changed": call GetServerInfo, and seal
+ *                          the same content again
+ *     UNAUTHENTICATED      it does not decrypt, its signature is wrong, or it
+ *                          belongs to no account
+ *     RESOURCE_EXHAUSTED,  later; google.rpc.RetryInfo in the details says
+ *     UNAVAILABLE          when
+ *
+ * Once the caller is known, the details of the status hold a SealedResponse,
+ * whose ResponseContent says what became of the request; believe that one:
+ *
+ *     ABORTED              DISPOSITION_REPLAY: the number was used before
+ *     OUT_OF_RANGE         DISPOSITION_GAP: a number was left out
+ *     RESOURCE_EXHAUSTED,  DISPOSITION_NOT_PROCESSED: the same request again,
+ *     UNAVAILABLE          after ResponseContent.retry_after_ms
+ *     others               DISPOSITION_REFUSED, for good: each RPC tells which
  */
 
 /*
  * ---- GetServerInfo ----
  *
  * Tells who the server is and how to seal requests for it. The one call in
- * the clear. Everything in the reply is signed by the identity key.
+ * the clear; everything in the reply is signed by the identity key.
+ *
+ *     grpcurl -insecure HOST peyk.v1.Messenger/GetServerInfo
+ *
+ * Ends with UNAVAILABLE when the server cannot tell now: try again.
  */
 extern const struct rpc_method messenger_get_server_info_method;
 
@@ -66,7 +99,14 @@ void messenger_get_server_info_reply(struct rpc_server_call *call,
  * ---- SignUp ----
  *
  * Opens an account: a username, its keys, and a password proof. The caller's
- * key must be the one in the identity. ALREADY_EXISTS when the name is taken.
+ * key must be the one in the identity. `peyk signup NAME` makes the keys,
+ * and calls it.
+ *
+ * Refused with ALREADY_EXISTS when the name is taken; PERMISSION_DENIED when
+ * the server takes no new accounts; FAILED_PRECONDITION when the key was used
+ * before; INVALID_ARGUMENT when the name is not allowed, the
+ * identity does not verify, or a field has the wrong size. A refused sign-up
+ * has spent its key: try again with a new one.
  */
 extern const struct rpc_method messenger_sign_up_method;
 
@@ -109,6 +149,13 @@ void messenger_sign_up_raw_reply(struct rpc_server_call *call,
  * ---- GetPublicKey ----
  *
  * Looks up the signed identities that belong to usernames.
+ *
+ *     peyk seal --as sara GetPublicKey '{"names": ["hassan"]}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey |
+ *       peyk open --as sara GetPublicKey
+ *
+ * Refused with INVALID_ARGUMENT unless there are 1 to 256 names. A name that
+ * nobody has is no error: its entry has no identity.
  */
 extern const struct rpc_method messenger_get_public_key_method;
 
@@ -150,7 +197,12 @@ void messenger_get_public_key_raw_reply(struct rpc_server_call *call,
 /*
  * ---- Send ----
  *
- * Hands over 1 to 256 encrypted messages. Each gets an outcome of its own.
+ * Hands over 1 to 256 encrypted messages. Each gets an outcome of its own,
+ * so look at every result: an unknown recipient is no error of the call.
+ *
+ * Refused with INVALID_ARGUMENT when there are none or more than 256, when a
+ * recipient's key has not 32 bytes, or a ciphertext not 48 to 132096; then
+ * nothing is stored.
  */
 extern const struct rpc_method messenger_send_method;
 
@@ -193,8 +245,18 @@ void messenger_send_raw_reply(struct rpc_server_call *call,
  * ---- Poll ----
  *
  * Acknowledges what was stored and returns what is pending, oldest first.
+ *
+ *     peyk seal --as sara Poll '{"waitMs": 60000}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/Poll |
+ *       peyk open --as sara Poll
+ *
  * With wait_ms it stays open until something arrives; the server then sends
- * its headers as soon as the request was accepted.
+ * its headers as soon as the request was accepted. A newer poll of the same
+ * account ends one that waits, which returns nothing.
+ *
+ * Refused with INVALID_ARGUMENT when there are more than 1024
+ * acknowledgements, when one of them is no id, or when max_messages is above
+ * 1024 or wait_ms above 60000.
  */
 extern const struct rpc_method messenger_poll_method;
 

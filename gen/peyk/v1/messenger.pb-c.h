@@ -41,11 +41,12 @@ typedef enum _Peyk__V1__Registration {
    */
   PEYK__V1__REGISTRATION__REGISTRATION_OPEN = 1,
   /*
-   * Who holds an invite token.
+   * Who holds an invite token (SignUpRequest.invite_token). peykd does not
+   * tell this yet.
    */
   PEYK__V1__REGISTRATION__REGISTRATION_INVITE = 2,
   /*
-   * No one.
+   * No one: SignUp is refused with PERMISSION_DENIED.
    */
   PEYK__V1__REGISTRATION__REGISTRATION_CLOSED = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(PEYK__V1__REGISTRATION)
@@ -54,23 +55,26 @@ typedef enum _Peyk__V1__Registration {
 /* --- messages --- */
 
 /*
- * A signed, numbered request, encrypted to the server's sealing key.
+ * A signed, numbered request, encrypted to the server's sealing key. What
+ * `peyk seal` prints. At most 4259840 bytes (4 MiB and 64 KiB).
  */
 struct  Peyk__V1__SealedRequest
 {
   ProtobufCMessage base;
   /*
-   * Which sealing key it is encrypted to: SealingKey.id, 8 bytes,
-   * for example "\x01\x8f\x3c\x00\x5d\x21\x7a\x90".
+   * Which sealing key it is encrypted to: SealingKey.id, 8 bytes, for example
+   * "AY88AF0hepA=".
    */
   ProtobufCBinaryData key_id;
   /*
-   * HPKE's encapsulated key (RFC 9180): an X25519 public key, 32 bytes.
+   * HPKE's encapsulated key (RFC 9180): an X25519 public key, 32 bytes, for
+   * example "EOiLuhcZIBPBaQDeAX7mhOEm4qs47kdZbh3wgSUqDFE=".
    */
   ProtobufCBinaryData encapsulated_key;
   /*
    * AES-256-GCM ciphertext of a SignedMessage whose content is a
-   * RequestContent, tag included. At most 4 MiB and 64 KiB.
+   * RequestContent, tag included. At most 4259840 bytes, for example
+   * "rrmldSuzmMCxdCo1OnRyUypJQ9SVaD2BN4c3ychO1IUDN62I...".
    */
   ProtobufCBinaryData ciphertext;
 };
@@ -80,18 +84,21 @@ struct  Peyk__V1__SealedRequest
 
 
 /*
- * The reply to one SealedRequest, readable by its sender alone.
+ * The reply to one SealedRequest, readable by its sender alone. What
+ * `peyk open` reads. At most 4259840 bytes (4 MiB and 64 KiB).
  */
 struct  Peyk__V1__SealedResponse
 {
   ProtobufCMessage base;
   /*
-   * 32 fresh random bytes that enter the reply's key.
+   * Fresh random bytes that enter the reply's key: 32 bytes, for example
+   * "fG8n/b0dmAd8//5ggvNQ/jIE99ENJ/qQOLiBUAIpeMc=".
    */
   ProtobufCBinaryData nonce;
   /*
    * AES-256-GCM ciphertext of a SignedMessage whose content is a
-   * ResponseContent, tag included. At most 4 MiB and 64 KiB.
+   * ResponseContent, tag included. At most 4259840 bytes, for example
+   * "vubkA9rTtykqT9vbls/CDJoQ9gQ5WE5tsylHw8rbG2P3EuBK...".
    */
   ProtobufCBinaryData ciphertext;
 };
@@ -113,18 +120,25 @@ struct  Peyk__V1__GetServerInfoRequest
 
 
 /*
- * Who the server is. Verify `signature` with the identity key that you pinned.
+ * Who the server is. Verify `signature` with the identity key that you pinned,
+ * or whose fingerprint you were given, before you believe any of it.
  */
 struct  Peyk__V1__GetServerInfoResponse
 {
   ProtobufCMessage base;
   /*
-   * A serialized ServerInfo, signed as these very bytes.
+   * A serialized ServerInfo, signed as these very bytes. At most 16384 bytes,
+   * for example "CiCrUWtoR5ki/fjUXp5k7sFoGUtiKck6JmeOn/jxUYwesxJ+...".
+   * To read it:
+   *     grpcurl -insecure HOST peyk.v1.Messenger/GetServerInfo |
+   *       jq -r .info | base64 -d |
+   *       protoc --decode peyk.v1.ServerInfo peyk/v1/messenger.proto
    */
   ProtobufCBinaryData info;
   /*
-   * Ed25519 signature, 64 bytes, by ServerInfo.identity_key under the label
-   * "peyk/v1 server info".
+   * Ed25519 signature by ServerInfo.identity_key under the label
+   * "peyk/v1 server info": 64 bytes, for example
+   * "uPCH6TgKYOX2b8fKWnqrs1Vswad9Addmp4M1Foe/2UTFtOww2noqhI34/W4fPx8Gb38sJRy17PTXg4kzfdhIDA==".
    */
   ProtobufCBinaryData signature;
 };
@@ -140,19 +154,22 @@ struct  Peyk__V1__ServerInfo
 {
   ProtobufCMessage base;
   /*
-   * The server's Ed25519 identity key, 32 bytes. Its SHA-256 is the
-   * fingerprint in peyk://host:port#fingerprint.
+   * The server's Ed25519 identity key, made once and never replaced: 32 bytes,
+   * for example "q1FraEeZIv341F6eZO7BaBlLYinJOiZnjp/48VGMHrM=". Its SHA-256 in
+   * hex is the fingerprint in peyk://host:port#fingerprint, for this one
+   * 12db0fd5221a6fc81402276c714501fa8487a1a6a3cc87e9f42e1173af52aa16.
    */
   ProtobufCBinaryData identity_key;
   /*
    * The keys that requests may be sealed to, newest first; use the first one
-   * that is in force.
+   * that is in force. At most 8. None: requests cannot be sealed now.
    */
   size_t n_sealing_keys;
   Peyk__V1__SignedSealingKey **sealing_keys;
   /*
-   * SHA-256, 32 bytes, of the TLS certificate (DER) that clients are shown: the
-   * server's own, or that of the proxy that does TLS for it. Empty without TLS.
+   * SHA-256 of the TLS certificate (DER) that clients are shown: the server's
+   * own, or that of the proxy that does TLS for it. Empty without TLS, else 32
+   * bytes, for example "eA46ZmmlmvCjZEYx4Zgjm+8YIjZGc83DtROtY9O024w=".
    */
   ProtobufCBinaryData tls_certificate_sha256;
   /*
@@ -160,7 +177,7 @@ struct  Peyk__V1__ServerInfo
    */
   Peyk__V1__Limits *limits;
   /*
-   * The server's software version, for example "0.1.0".
+   * The server's software version, at most 64 bytes, for example "0.1.0".
    */
   char *version;
   /*
@@ -168,7 +185,8 @@ struct  Peyk__V1__ServerInfo
    */
   Peyk__V1__Registration registration;
   /*
-   * The server's clock when this was signed, Unix time in milliseconds.
+   * The server's clock when this was signed, Unix time in milliseconds, for
+   * example 1795306834567. An answer may be given out for a second.
    */
   uint64_t time_ms;
 };
@@ -184,12 +202,15 @@ struct  Peyk__V1__SignedSealingKey
 {
   ProtobufCMessage base;
   /*
-   * A serialized SealingKey, signed as these very bytes.
+   * A serialized SealingKey, signed as these very bytes. At most 96 bytes, for
+   * example
+   * "CggBjzwAXSF6kBIgE4DfuOdM3T5JMcXsOJLWFsIqdSrGnrsjKINAOaL4eUIYgOi1hKA0IID4sNipNA==".
    */
   ProtobufCBinaryData sealing_key;
   /*
-   * Ed25519 signature, 64 bytes, by the identity key under the label
-   * "peyk/v1 sealing key".
+   * Ed25519 signature by the identity key under the label
+   * "peyk/v1 sealing key": 64 bytes, for example
+   * "0nEf9DpXIpITrPjjXTwtVlvtB7t3hA17RTNy6F65NHqiG2IkJ9x8l3bikE3aQoC/lPB2SNjsubxcz0LFai0vCg==".
    */
   ProtobufCBinaryData signature;
 };
@@ -199,25 +220,30 @@ struct  Peyk__V1__SignedSealingKey
 
 
 /*
- * What SignedSealingKey.sealing_key holds.
+ * What SignedSealingKey.sealing_key holds. A key is in force for 30 days; the
+ * next one is published after half of them.
  */
 struct  Peyk__V1__SealingKey
 {
   ProtobufCMessage base;
   /*
-   * Names the key in SealedRequest.key_id: 8 bytes.
+   * Names the key in SealedRequest.key_id: 8 bytes, for example
+   * "AY88AF0hepA=".
    */
   ProtobufCBinaryData id;
   /*
-   * X25519 public key, 32 bytes.
+   * X25519 public key, 32 bytes, for example
+   * "E4DfuOdM3T5JMcXsOJLWFsIqdSrGnrsjKINAOaL4eUI=".
    */
   ProtobufCBinaryData key;
   /*
-   * In force from this moment: Unix time in milliseconds.
+   * In force from this moment: Unix time in milliseconds, for example
+   * 1795305600000. Allow for five minutes of difference between clocks.
    */
   uint64_t not_before_ms;
   /*
-   * In force until this moment: Unix time in milliseconds.
+   * In force until this moment: Unix time in milliseconds, for example
+   * 1797897600000. Requests sealed to it are read for a day more.
    */
   uint64_t not_after_ms;
 };
@@ -227,14 +253,16 @@ struct  Peyk__V1__SealingKey
 
 
 /*
- * What the server accepts at most. Larger requests are refused as
- * INVALID_ARGUMENT, or RESOURCE_EXHAUSTED by the transport.
+ * What the server accepts at most. What is larger is refused with
+ * INVALID_ARGUMENT, or with RESOURCE_EXHAUSTED when the whole envelope is
+ * larger than one may be.
  */
 struct  Peyk__V1__Limits
 {
   ProtobufCMessage base;
   /*
-   * Bytes of UTF-8 text in one message: 65536.
+   * Bytes of UTF-8 text in one message: 65536. The server cannot see it;
+   * recipients refuse more.
    */
   uint32_t text_bytes;
   /*

@@ -79,11 +79,12 @@ typedef enum _Peyk__V1__SendOutcome {
    */
   PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED = 1,
   /*
-   * No account ever had this key.
+   * No account ever had this key. Not stored.
    */
   PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_RECIPIENT = 2,
   /*
-   * The key was replaced, or its account is gone: look the name up again.
+   * The key was replaced, or its account is gone: look the name up again. Not
+   * stored.
    */
   PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_RECIPIENT = 3
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(PEYK__V1__SEND_OUTCOME)
@@ -100,11 +101,14 @@ struct  Peyk__V1__SignedMessage
   ProtobufCMessage base;
   /*
    * A serialized message, signed as these very bytes. Never re-encode it
-   * before verifying.
+   * before verifying. At most 4259840 bytes in a request or reply and 131072
+   * in a message between users, for example
+   * "CiDfoT0bYE7yYN7+monaOG6vqCDSZwkdGdu2nIxKQWrdwRDo...".
    */
   ProtobufCBinaryData content;
   /*
-   * Ed25519 signature (RFC 8032), 64 bytes.
+   * Ed25519 signature (RFC 8032), 64 bytes, for example
+   * "x0S3LuZ3VcXNrzDpXuel2A0SZ36qZv6718ebKgVtU0bR+7qLI/sauwW9gWgKcSZCt3EuJNAr0LLdpEMVY44BBw==".
    */
   ProtobufCBinaryData signature;
 };
@@ -120,23 +124,29 @@ struct  Peyk__V1__RequestContent
 {
   ProtobufCMessage base;
   /*
-   * The sender's Ed25519 key, 32 bytes; the signature is verified with it.
+   * The sender's Ed25519 key, with which the signature is verified: 32 bytes,
+   * for example "36E9G2BO8mDe/pqJ2jhur6gg0mcJHRnbtpyMSkFq3cE=".
    */
   ProtobufCBinaryData sender_key;
   /*
-   * One more than the sender's last request; random below 2^48 in a SignUp.
+   * One more than in the sender's last request, below 2^63. In a SignUp
+   * random, below 2^48, for example 183219047112936.
    */
   uint64_t sequence;
   /*
-   * Full method name, for example "/peyk.v1.Messenger/Send".
+   * Full method name, at most 128 bytes, for example
+   * "/peyk.v1.Messenger/Send".
    */
   char *method;
   /*
-   * The server's identity key, 32 bytes: no other server accepts the request.
+   * The server's identity key, so that no other server accepts the request:
+   * 32 bytes, for example "q1FraEeZIv341F6eZO7BaBlLYinJOiZnjp/48VGMHrM=".
    */
   ProtobufCBinaryData server_key;
   /*
-   * The serialized request message, for example a SendRequest. At most 4 MiB.
+   * The serialized request message, such as a SendRequest. At most 4194304
+   * bytes (4 MiB), for example "CgZoYXNzYW4=", which is a GetPublicKeyRequest
+   * for "hassan".
    */
   ProtobufCBinaryData body;
 };
@@ -152,15 +162,16 @@ struct  Peyk__V1__ResponseContent
 {
   ProtobufCMessage base;
   /*
-   * The request's number.
+   * The request's number, for example 183219047112937.
    */
   uint64_t sequence;
   /*
-   * The request's full method name.
+   * The request's full method name, for example "/peyk.v1.Messenger/Send".
    */
   char *method;
   /*
-   * SHA-256 of the request's RequestContent bytes, 32 bytes.
+   * SHA-256 of the request's RequestContent as it was signed: 32 bytes, for
+   * example "PXVKKahVbCCUGH7Iel1NaVpBPUy9LHBirMxr0elDvwU=".
    */
   ProtobufCBinaryData request_hash;
   /*
@@ -168,15 +179,18 @@ struct  Peyk__V1__ResponseContent
    */
   Peyk__V1__Disposition disposition;
   /*
-   * gRPC status code; 0 with DISPOSITION_DONE.
+   * gRPC status code: 0 with DISPOSITION_DONE, 1 to 16 otherwise.
    */
   uint32_t code;
   /*
-   * Why it was not done, in English, for a person.
+   * Why it was not done, in English, for a person. At most 1024 bytes, for
+   * example "This name is taken. Sign up with another one."
    */
   char *message;
   /*
-   * The serialized reply message, for example a SendResponse.
+   * The serialized reply message, such as a SendResponse. At most 4194304
+   * bytes (4 MiB), for example "CggKBm5vYm9keQ==", which is a
+   * GetPublicKeyResponse that says that nobody is called "nobody".
    */
   ProtobufCBinaryData body;
   /*
@@ -184,11 +198,12 @@ struct  Peyk__V1__ResponseContent
    */
   uint64_t expected_sequence;
   /*
-   * With DISPOSITION_NOT_PROCESSED: when to try again, in milliseconds.
+   * With DISPOSITION_NOT_PROCESSED: when to try again, in milliseconds. More
+   * than 3600000 (an hour) counts as that.
    */
   uint64_t retry_after_ms;
   /*
-   * Position of this reply in a stream, from 0.
+   * Position of this reply in a stream, from 0; 0 in a unary call.
    */
   uint64_t index;
   /*
@@ -208,24 +223,28 @@ struct  Peyk__V1__Identity
 {
   ProtobufCMessage base;
   /*
-   * The username as its owner writes it, 1 to 64 code points, for example
-   * "client#2".
+   * The username as its owner writes it, 1 to 64 code points without white
+   * space, for example "client#2". docs/protocol.md has the rules.
    */
   char *username;
   /*
-   * Ed25519 public key, 32 bytes: signs requests and messages.
+   * Ed25519 public key, which verifies requests and messages: 32 bytes, for
+   * example "36E9G2BO8mDe/pqJ2jhur6gg0mcJHRnbtpyMSkFq3cE=".
    */
   ProtobufCBinaryData signing_key;
   /*
-   * X25519 public key, 32 bytes: messages are encrypted to it.
+   * X25519 public key, to which messages and replies are encrypted: 32 bytes,
+   * for example "RmSAbnpPlXcNZObk1un2D2XclCbhTMXbH7Y9yScnEl4=".
    */
   ProtobufCBinaryData encryption_key;
   /*
-   * The identity key of the account's server, 32 bytes.
+   * The identity key of the account's server: 32 bytes, for example
+   * "q1FraEeZIv341F6eZO7BaBlLYinJOiZnjp/48VGMHrM=".
    */
   ProtobufCBinaryData server_key;
   /*
-   * When the statement was made, Unix time in milliseconds.
+   * When the statement was made, Unix time in milliseconds, for example
+   * 1795307600000.
    */
   uint64_t created_at_ms;
 };
@@ -241,11 +260,13 @@ struct  Peyk__V1__SignedIdentity
 {
   ProtobufCMessage base;
   /*
-   * A serialized Identity, signed as these very bytes. At most 1024 bytes.
+   * A serialized Identity, signed as these very bytes. At most 1024 bytes, for
+   * example "CgRzYXJhEiDfoT0bYE7yYN7+monaOG6vqCDSZwkdGdu2nIxK...".
    */
   ProtobufCBinaryData identity;
   /*
-   * Ed25519 signature, 64 bytes.
+   * Ed25519 signature, 64 bytes, for example
+   * "NdgXr2djP7EtXitngOJynCYvxZGgRCoiw+OVBtPPbcLuKb+ZHsy4PXG6HtUwf31wf1R9Ud0cRFdYUOXZjKe+CQ==".
    */
   ProtobufCBinaryData signature;
 };
@@ -261,7 +282,8 @@ struct  Peyk__V1__SignUpRequest
 {
   ProtobufCMessage base;
   /*
-   * 32 fresh random bytes.
+   * Fresh random bytes, so that no two sign-ups are alike: 32 bytes, for
+   * example "9CHKVeenaSZZ7O0uxwariMiYRcYnPEtFhj0gTI/K12Y=".
    */
   ProtobufCBinaryData nonce;
   /*
@@ -269,12 +291,14 @@ struct  Peyk__V1__SignUpRequest
    */
   Peyk__V1__SignedIdentity *identity;
   /*
-   * Argon2id of the password, 32 bytes (docs/protocol.md); the password itself
-   * never leaves the client.
+   * Argon2id of the password (docs/protocol.md), which itself never leaves the
+   * client: 32 bytes, for example
+   * "5i0aCKLdEN+hIiY2h27rZgOqoPqpVEKr8YbfFciV0XE=".
    */
   ProtobufCBinaryData password_proof;
   /*
-   * Needed where registration is REGISTRATION_INVITE; empty otherwise.
+   * Needed where registration is REGISTRATION_INVITE; empty otherwise. At most
+   * 256 bytes.
    */
   char *invite_token;
 };
@@ -290,7 +314,8 @@ struct  Peyk__V1__SignUpResponse
 {
   ProtobufCMessage base;
   /*
-   * The name in its canonical form, which decides uniqueness.
+   * The name in its canonical form, which decides uniqueness, for example
+   * "sara" when "Sara" signed up.
    */
   char *canonical_name;
 };
@@ -306,7 +331,8 @@ struct  Peyk__V1__GetPublicKeyRequest
 {
   ProtobufCMessage base;
   /*
-   * 1 to 256 usernames, in any spelling of the same canonical name.
+   * 1 to 256 usernames, in any spelling of the same canonical name, for
+   * example "hassan".
    */
   size_t n_names;
   char **names;
@@ -317,11 +343,14 @@ struct  Peyk__V1__GetPublicKeyRequest
 
 
 /*
- * One entry for each name, in the order of the request.
+ * What the server knows of the names.
  */
 struct  Peyk__V1__GetPublicKeyResponse
 {
   ProtobufCMessage base;
+  /*
+   * One entry for each name, in the order of the request.
+   */
   size_t n_entries;
   Peyk__V1__KeyEntry **entries;
 };
@@ -375,12 +404,16 @@ struct  Peyk__V1__OutgoingMessage
 {
   ProtobufCMessage base;
   /*
-   * The recipient's Ed25519 signing key, 32 bytes, as the message names it.
+   * The recipient's Ed25519 signing key, as the message names it: 32 bytes,
+   * for example "u7Ok+N5/396766nORo2eNVDY9fYAFesadHAWH+yyYjA=". It comes from
+   * GetPublicKey (Identity.signing_key).
    */
   ProtobufCBinaryData recipient_key;
   /*
-   * The encrypted message, at most 132096 bytes: HPKE's encapsulated key
-   * (32 bytes) and the ciphertext.
+   * The encrypted message: HPKE's encapsulated key (32 bytes) and the
+   * ciphertext of a SignedMessage whose content is a MessageContent. At least
+   * 48, at most 132096 bytes, for example
+   * "JUkiW4j5V2NATodETXUixTHaeKoWLIjX...".
    */
   ProtobufCBinaryData ciphertext;
 };
@@ -390,11 +423,14 @@ struct  Peyk__V1__OutgoingMessage
 
 
 /*
- * One result for each message, in the order of the request.
+ * What became of the messages.
  */
 struct  Peyk__V1__SendResponse
 {
   ProtobufCMessage base;
+  /*
+   * One result for each message, in the order of the request.
+   */
   size_t n_results;
   Peyk__V1__SendResult **results;
 };
@@ -409,6 +445,9 @@ struct  Peyk__V1__SendResponse
 struct  Peyk__V1__SendResult
 {
   ProtobufCMessage base;
+  /*
+   * Whether it was stored. All messages of one request to one key fare alike.
+   */
   Peyk__V1__SendOutcome outcome;
   /*
    * The id under which the recipient's inbox holds it: a UUIDv7 in the text
@@ -429,9 +468,10 @@ struct  Peyk__V1__PollRequest
 {
   ProtobufCMessage base;
   /*
-   * InboxMessage.id of messages that are safely stored; the server deletes
-   * them. At most 1024; unknown ids are ignored, other texts than 36
-   * characters of that form refused.
+   * InboxMessage.id of messages that are safely stored, for example
+   * "0192f6d8-4b1c-7e3a-9f20-6c1d5a7b8e90"; the server deletes them. At most
+   * 1024. Unknown ids are ignored; a text that is no id, in lower case and of
+   * 36 characters, is refused.
    */
   size_t n_acks;
   char **acks;
@@ -440,7 +480,8 @@ struct  Peyk__V1__PollRequest
    */
   uint32_t max_messages;
   /*
-   * How long to wait for one when none is pending, up to 60000 milliseconds.
+   * How long to wait for one when none is pending, up to 60000 milliseconds;
+   * 0 does not wait.
    */
   uint32_t wait_ms;
 };
@@ -450,16 +491,19 @@ struct  Peyk__V1__PollRequest
 
 
 /*
- * What is pending, oldest first. At most 3 MiB of ciphertext; what was not
- * acknowledged comes again.
+ * What is pending, oldest first. What was not acknowledged comes again.
  */
 struct  Peyk__V1__PollResponse
 {
   ProtobufCMessage base;
+  /*
+   * As many as were asked for and fit: 3 MiB of ciphertext altogether. Empty
+   * when nothing came in time.
+   */
   size_t n_messages;
   Peyk__V1__InboxMessage **messages;
   /*
-   * More is pending than fitted.
+   * More is pending than was returned: poll again.
    */
   protobuf_c_boolean more;
 };
@@ -481,11 +525,13 @@ struct  Peyk__V1__InboxMessage
    */
   char *id;
   /*
-   * OutgoingMessage.ciphertext as the sender handed it over.
+   * OutgoingMessage.ciphertext as the sender handed it over: at most 132096
+   * bytes, for example "JUkiW4j5V2NATodETXUixTHaeKoWLIjX...".
    */
   ProtobufCBinaryData ciphertext;
   /*
-   * When the server stored it, Unix time in milliseconds.
+   * When the server stored it, Unix time in milliseconds, for example
+   * 1795307654321.
    */
   uint64_t stored_at_ms;
 };
