@@ -129,10 +129,7 @@ struct  Peyk__V1__GetServerInfoResponse
   /*
    * A serialized ServerInfo, signed as these very bytes. At most 16384 bytes,
    * for example "CiCrUWtoR5ki/fjUXp5k7sFoGUtiKck6JmeOn/jxUYwesxJ+...".
-   * To read it:
-   *     grpcurl -insecure HOST peyk.v1.Messenger/GetServerInfo |
-   *       jq -r .info | base64 -d |
-   *       protoc --decode peyk.v1.ServerInfo peyk/v1/messenger.proto
+   * `base64 -d` and `protoc --decode peyk.v1.ServerInfo` show it as text.
    */
   ProtobufCBinaryData info;
   /*

@@ -410,10 +410,9 @@ struct  Peyk__V1__OutgoingMessage
    */
   ProtobufCBinaryData recipient_key;
   /*
-   * The encrypted message: HPKE's encapsulated key (32 bytes) and the
-   * ciphertext of a SignedMessage whose content is a MessageContent. At least
-   * 48, at most 132096 bytes, for example
-   * "JUkiW4j5V2NATodETXUixTHaeKoWLIjX...".
+   * The encrypted message: HPKE's encapsulated key, and the ciphertext of a
+   * SignedMessage whose content is a MessageContent. At least 48 and at most
+   * 132096 bytes, for example "JUkiW4j5V2NATodETXUixTHaeKoWLIjX...".
    */
   ProtobufCBinaryData ciphertext;
 };
