@@ -1,6 +1,6 @@
 #!/bin/bash
-# Generates gen/ from proto/: messages (protoc-c), stubs and skeletons (our
-# plugin), and the descriptor set that describes the services.
+# Generates gen/ from proto/: messages (protoc-c); stubs, skeletons and the
+# descriptors that reflection serves (our plugin).
 #
 #   tools/gen.sh [--plugin FILE] [--out DIRECTORY] [--list]
 #
@@ -35,21 +35,32 @@ google/protobuf/duration.proto
 google/rpc/error_details.proto
 google/rpc/status.proto
 '
+# What rpc itself serves.
+rpc='
+grpc/health/v1/health.proto
+grpc/reflection/v1/reflection.proto
+grpc/reflection/v1alpha/reflection.proto
+'
 own=$(cd proto && ls peyk/v1/*.proto)
-services=$(cd proto && grep -l '^service ' $own)
-# Stubs need the files that define what sealed methods carry, too.
-stubs=$own
+services=$(cd proto && grep -l '^service ' $rpc $own)
+# Messages that no import leads to from the services: they travel inside sealed
+# payloads, ciphertexts and the details of a status.
+described='
+google/rpc/error_details.proto
+google/rpc/status.proto
+peyk/v1/e2ee.proto
+'
 
 if [ -n "$list" ]; then
-	for file in $messages $own; do
+	for file in $messages $rpc $own; do
 		echo "${file%.proto}.pb-c.c"
 		echo "${file%.proto}.pb-c.h"
 	done
 	for file in $services; do
 		echo "${file%.proto}.grpc-c.c"
 		echo "${file%.proto}.grpc-c.h"
+		echo "${file%.proto}.descriptors.c"
 	done
-	echo descriptors.binpb
 	exit 0
 fi
 
@@ -73,9 +84,18 @@ fi
 # proto/ first; google/protobuf's own files are the system's.
 include="-Iproto -I/usr/include"
 mkdir -p "$out"
-protoc-c $include --c_out="$out" $messages $own
-protoc $include --plugin=protoc-gen-grpc-c="$plugin" \
-	--grpc-c_out="includes=tree,sealed_option=peyk.v1.payload:$out" $stubs
-protoc $include --include_imports --include_source_info \
-	--descriptor_set_out="$out/descriptors.binpb" \
-	$own google/rpc/error_details.proto google/rpc/status.proto
+protoc-c $include --c_out="$out" $messages $rpc $own
+stubs() { # stubs PARAMETERS FILE...
+	local parameters=$1
+	shift
+	protoc $include --plugin=protoc-gen-grpc-c="$plugin" \
+		--grpc-c_out="includes=tree,$parameters:$out" "$@"
+}
+for file in $rpc; do
+	# grpc/health/v1/health.proto: grpc_health_v1_
+	folder=${file%/*}
+	stubs "prefix=${folder//\//_}_" "$file"
+done
+# Stubs need the files that define what sealed methods carry, too.
+stubs "sealed_option=peyk.v1.payload$(printf ',describe=%s' $described)" \
+	$own $described

@@ -48,6 +48,12 @@ errors)
 	service='message M {} service S { rpc A(M) returns (M);'
 	refuses "unknown parameter colour=red" colour=red <<<"
 		syntax = \"proto3\"; $service }"
+	refuses "describe=nowhere.proto: give protoc that file" \
+		describe=nowhere.proto <<<"
+		syntax = \"proto3\"; $service }"
+	refuses "two things would be called wrong_descriptors" "" <<<"
+		syntax = \"proto3\"; $service }
+		service Wrong { rpc Descriptors(M) returns (M); }"
 	refuses "two things would be called s_a_start" "" <<<"
 		syntax = \"proto3\"; $service rpc A_start(M) returns (M); }"
 	refuses "two things would be called s_register" "" <<<"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "tools/protoc-gen-grpc-c/c_names.h"
+#include "tools/protoc-gen-grpc-c/describe.h"
 #include "tools/protoc-gen-grpc-c/unknown_field.h"
 
 /* Field numbers that make up the paths of SourceCodeInfo. */
@@ -226,6 +227,15 @@ declare_suffixed(
 
 	declare(generator, full);
 	free(full);
+}
+
+static void
+declare_descriptors(struct generator *generator, const char *base)
+{
+	char *name = describe_name(base);
+
+	declare(generator, name);
+	free(name);
 }
 
 static const struct schema_message *
@@ -667,27 +677,38 @@ add_include(const Google__Protobuf__FileDescriptorProto **files, size_t *count,
 	files[(*count)++] = message->file;
 }
 
-static void
-emit_includes(FILE *out, const struct generator *generator)
+/* The file itself and those of the messages that it uses; to be freed. */
+static const Google__Protobuf__FileDescriptorProto **
+find_used_files(const struct generator *generator, size_t *count)
 {
 	const Google__Protobuf__FileDescriptorProto **files =
 	    allocate(generator->schema->request->n_proto_file + 1,
 		sizeof(const Google__Protobuf__FileDescriptorProto *));
-	size_t count = 0;
 
-	files[count++] = generator->file;
+	files[0] = generator->file;
+	*count = 1;
 	for (size_t s = 0; s < generator->file->n_service; s++) {
 		const struct service *service = &generator->services[s];
 
 		for (size_t m = 0; m < service->descriptor->n_method; m++) {
 			const struct method *method = &service->methods[m];
 
-			add_include(files, &count, method->request);
-			add_include(files, &count, method->response);
-			add_include(files, &count, method->inner_request);
-			add_include(files, &count, method->inner_response);
+			add_include(files, count, method->request);
+			add_include(files, count, method->response);
+			add_include(files, count, method->inner_request);
+			add_include(files, count, method->inner_response);
 		}
 	}
+	return files;
+}
+
+static void
+emit_includes(FILE *out, const struct generator *generator)
+{
+	size_t count = 0;
+	const Google__Protobuf__FileDescriptorProto **files =
+	    find_used_files(generator, &count);
+
 	for (size_t i = 0; i < count; i++) {
 		char *base = c_name_strip_proto(text_or_empty(files[i]->name));
 
@@ -718,11 +739,27 @@ emit_runtime_include(
 }
 
 static void
+emit_header_descriptors(FILE *out, const char *base)
+{
+	char *name = describe_name(base);
+
+	fprintf(out,
+	    "\n"
+	    "/* What this file and all that it imports say, for "
+	    "rpc/reflection.h.\n"
+	    "   In a C file of its own, %s.descriptors.c. */\n"
+	    "extern const struct rpc_descriptors %s;\n",
+	    base, name);
+	free(name);
+}
+
+static void
 emit_header(FILE *out, const struct generator *generator, const char *base)
 {
 	static const char *const headers[] = {"base/bytes.h", "base/status.h",
-	    "rpc/client_call.h", "rpc/client_channel.h", "rpc/grpc_status.h",
-	    "rpc/method.h", "rpc/rpc_server.h", "rpc/server_call.h"};
+	    "rpc/client_call.h", "rpc/client_channel.h", "rpc/descriptors.h",
+	    "rpc/grpc_status.h", "rpc/method.h", "rpc/rpc_server.h",
+	    "rpc/server_call.h"};
 	char *guard = c_name_identifier(base);
 
 	fprintf(out,
@@ -742,6 +779,7 @@ emit_header(FILE *out, const struct generator *generator, const char *base)
 	if (has_sealed(generator))
 		emit_runtime_include(out, generator, "rpc/sealed.h");
 	fputs("\nPROTOBUF_C__BEGIN_DECLS\n", out);
+	emit_header_descriptors(out, base);
 	for (size_t s = 0; s < generator->file->n_service; s++)
 		emit_header_service(out, &generator->services[s]);
 	fputs("\nPROTOBUF_C__END_DECLS\n\n#endif\n", out);
@@ -1119,6 +1157,29 @@ emit_source(FILE *out, const struct generator *generator, const char *base)
 		emit_source_service(out, &generator->services[s]);
 }
 
+/* ---- The descriptors ---- */
+
+static void
+emit_descriptors(FILE *out, const struct generator *generator, const char *base)
+{
+	const struct generate_options *options = generator->options;
+	size_t count = 0;
+	const Google__Protobuf__FileDescriptorProto **files =
+	    find_used_files(generator, &count);
+	const Google__Protobuf__FileDescriptorProto **all =
+	    allocate(count + options->described_count,
+		sizeof(const Google__Protobuf__FileDescriptorProto *));
+
+	memcpy(all, files,
+	    count * sizeof(const Google__Protobuf__FileDescriptorProto *));
+	for (size_t i = 0; i < options->described_count; i++)
+		all[count++] =
+		    schema_file(generator->schema, options->described[i]);
+	describe_emit(out, generator->schema, base, all, count);
+	free(all);
+	free(files);
+}
+
 /* ---- All of it ---- */
 
 static char *
@@ -1177,18 +1238,23 @@ generate_file(const struct schema *schema,
 	memset(output, 0, sizeof(*output));
 	if (file->n_service == 0 && !options->is_always)
 		return NULL;
+	base = c_name_strip_proto(text_or_empty(file->name));
+	declare_descriptors(&generator, base);
 	generator.services =
 	    allocate(file->n_service, sizeof(*generator.services));
 	for (size_t s = 0; s < file->n_service && generator.error == NULL; s++)
 		read_service(&generator, s);
 	if (generator.error == NULL) {
-		base = c_name_strip_proto(text_or_empty(file->name));
 		output->header_name = c_name_format("%s.grpc-c.h", base);
 		output->source_name = c_name_format("%s.grpc-c.c", base);
+		output->descriptors_name =
+		    c_name_format("%s.descriptors.c", base);
 		output->header = emit_to_text(emit_header, &generator, base);
 		output->source = emit_to_text(emit_source, &generator, base);
-		free(base);
+		output->descriptors =
+		    emit_to_text(emit_descriptors, &generator, base);
 	}
+	free(base);
 	generator_clear(&generator);
 	return generator.error;
 }
@@ -1198,7 +1264,9 @@ generate_output_clear(struct generate_output *output)
 {
 	free(output->header_name);
 	free(output->source_name);
+	free(output->descriptors_name);
 	free(output->header);
 	free(output->source);
+	free(output->descriptors);
 	memset(output, 0, sizeof(*output));
 }

@@ -12,18 +12,22 @@ struct generate_options {
 	const char *prefix;
 	/* Number 0: no method is sealed. */
 	struct schema_sealed_option sealed;
+	/* Names of further files that descriptors hold; see describe.h. */
+	char **described;
+	size_t described_count;
 	/* "rpc/loop.h", as the runtime's own tree has it, and not
 	   <grpc_c/loop.h>, as it is installed. */
 	bool is_in_tree;
-	/* Writes both files where there are no services, too. */
+	/* Writes all files where there are no services, too. */
 	bool is_always;
 };
 
 struct generate_output {
-	/* "peyk/v1/messenger.grpc-c.h" and its .c; NULL without services,
-	   unless is_always. */
-	char *header_name, *source_name;
-	char *header, *source;
+	/* "peyk/v1/messenger.grpc-c.h", its .c, and
+	   "peyk/v1/messenger.descriptors.c"; NULL without services, unless
+	   is_always. */
+	char *header_name, *source_name, *descriptors_name;
+	char *header, *source, *descriptors;
 };
 
 /*

@@ -7,6 +7,10 @@
  * Parameters, joined by commas:
  *     prefix=TEXT           goes before the C name of each service
  *     sealed_option=NAME    full name of the method option of sealed methods
+ *     describe=FILE         a .proto file that the descriptors hold besides
+ *                           what is imported, such as one with messages that
+ *                           travel inside others; give protoc that file, too
+ *                           (may be repeated)
  *     always                writes (empty) files for .proto files without
  *                           services, too, for build systems that expect them
  *     includes=tree         includes the runtime as in its own source tree

@@ -17,6 +17,8 @@ typedef Google__Protobuf__Compiler__CodeGeneratorResponse__File response_file;
 struct parameters {
 	char *prefix, *sealed_option;
 	bool is_in_tree, is_always;
+	char **described; /* the value of each describe= */
+	size_t described_count;
 };
 
 static void
@@ -24,6 +26,28 @@ out_of_memory(void)
 {
 	fputs("protoc-gen-grpc-c: out of memory\n", stderr);
 	exit(1);
+}
+
+static void
+add_described(struct parameters *parameters, const char *file)
+{
+	char **grown = reallocarray(parameters->described,
+	    parameters->described_count + 1, sizeof(*grown));
+
+	if (grown == NULL)
+		out_of_memory();
+	parameters->described = grown;
+	grown[parameters->described_count++] = c_name_format("%s", file);
+}
+
+static void
+clear_parameters(struct parameters *parameters)
+{
+	free(parameters->prefix);
+	free(parameters->sealed_option);
+	for (size_t i = 0; i < parameters->described_count; i++)
+		free(parameters->described[i]);
+	free(parameters->described);
 }
 
 /* Cuts one "name=value" at a time out of the parameter. */
@@ -41,6 +65,8 @@ read_parameters(const char *text, struct parameters *parameters)
 			free(parameters->sealed_option);
 			parameters->sealed_option =
 			    c_name_format("%s", word + 14);
+		} else if (strncmp(word, "describe=", 9) == 0) {
+			add_described(parameters, word + 9);
 		} else if (strcmp(word, "includes=tree") == 0) {
 			parameters->is_in_tree = true;
 		} else if (strcmp(word, "always") == 0) {
@@ -48,7 +74,8 @@ read_parameters(const char *text, struct parameters *parameters)
 		} else if (word[0] != '\0') {
 			error = c_name_format(
 			    "unknown parameter %s: there are prefix=, "
-			    "sealed_option=, includes=tree and always",
+			    "sealed_option=, describe=, includes=tree and "
+			    "always",
 			    word);
 		}
 	}
@@ -71,17 +98,28 @@ add_file(response_message *response, char **name, char **content)
 	response->file[response->n_file++] = file;
 }
 
-static void
-generate_all(const request_message *request, response_message *response)
+static char *
+check_described(
+    const struct schema *schema, const struct parameters *parameters)
 {
-	struct parameters parameters = {NULL, NULL, false, false};
+	for (size_t i = 0; i < parameters->described_count; i++)
+		if (schema_file(schema, parameters->described[i]) == NULL)
+			return c_name_format(
+			    "describe=%s: give protoc that file, too",
+			    parameters->described[i]);
+	return NULL;
+}
+
+static void
+generate_all(const struct schema *schema, response_message *response)
+{
+	const request_message *request = schema->request;
+	struct parameters parameters = {0};
 	struct generate_options options = {.prefix = ""};
-	struct schema schema;
 	char *error;
 
-	schema_init(&schema, request);
 	response->file = calloc(
-	    2 * request->n_file_to_generate + 1, sizeof(*response->file));
+	    3 * request->n_file_to_generate + 1, sizeof(*response->file));
 	if (response->file == NULL)
 		out_of_memory();
 	error = read_parameters(
@@ -92,11 +130,15 @@ generate_all(const request_message *request, response_message *response)
 	options.is_always = parameters.is_always;
 	if (error == NULL && parameters.sealed_option != NULL)
 		error = schema_sealed_option(
-		    &schema, parameters.sealed_option, &options.sealed);
+		    schema, parameters.sealed_option, &options.sealed);
+	if (error == NULL)
+		error = check_described(schema, &parameters);
+	options.described = parameters.described;
+	options.described_count = parameters.described_count;
 	for (size_t i = 0; error == NULL && i < request->n_file_to_generate;
 	     i++) {
 		const Google__Protobuf__FileDescriptorProto *file =
-		    schema_file(&schema, request->file_to_generate[i]);
+		    schema_file(schema, request->file_to_generate[i]);
 		struct generate_output output;
 
 		if (file == NULL) {
@@ -105,17 +147,17 @@ generate_all(const request_message *request, response_message *response)
 			    request->file_to_generate[i]);
 			break;
 		}
-		error = generate_file(&schema, file, &options, &output);
+		error = generate_file(schema, file, &options, &output);
 		if (error == NULL && output.header != NULL) {
 			add_file(response, &output.header_name, &output.header);
 			add_file(response, &output.source_name, &output.source);
+			add_file(response, &output.descriptors_name,
+			    &output.descriptors);
 		}
 		generate_output_clear(&output);
 	}
 	response->error = error;
-	schema_clear(&schema);
-	free(parameters.prefix);
-	free(parameters.sealed_option);
+	clear_parameters(&parameters);
 }
 
 static uint8_t *
@@ -151,6 +193,7 @@ plugin_answer(struct bytes request, uint8_t **response, size_t *size)
 {
 	response_message answer;
 	request_message *asked;
+	struct schema schema;
 
 	if (!rpc_wire_is_shallow(
 		&google__protobuf__compiler__code_generator_request__descriptor,
@@ -160,12 +203,18 @@ plugin_answer(struct bytes request, uint8_t **response, size_t *size)
 	    NULL, request.size, request.data);
 	if (asked == NULL)
 		return false;
+	if (!schema_init(&schema, asked, request)) {
+		google__protobuf__compiler__code_generator_request__free_unpacked(
+		    asked, NULL);
+		return false;
+	}
 	google__protobuf__compiler__code_generator_response__init(&answer);
 	answer.has_supported_features = 1;
 	answer.supported_features =
 	    GOOGLE__PROTOBUF__COMPILER__CODE_GENERATOR_RESPONSE__FEATURE__FEATURE_PROTO3_OPTIONAL;
-	generate_all(asked, &answer);
+	generate_all(&schema, &answer);
 	*response = pack(&answer, size);
+	schema_clear(&schema);
 	clear_response(&answer);
 	google__protobuf__compiler__code_generator_request__free_unpacked(
 	    asked, NULL);

@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rpc/wire_field.h"
 #include "tools/protoc-gen-grpc-c/c_names.h"
 #include "tools/protoc-gen-grpc-c/unknown_field.h"
 
 /* protobuf-c/protobuf-c.proto: an option of files, and a field of it. */
 #define PB_C_FILE 1019
 #define PB_C_FILE_C_PACKAGE 6
+
+/* CodeGeneratorRequest.proto_file */
+#define REQUEST_PROTO_FILE 15
 
 static const char *
 text_or_empty(const char *text)
@@ -73,12 +77,44 @@ add_message(struct schema *schema,
 	free(c_name);
 }
 
-void
+/* Finds where each file stands in the request. */
+static bool
+find_packed(struct schema *schema, struct bytes packed)
+{
+	size_t count = 0;
+
+	schema->packed =
+	    calloc(schema->request->n_proto_file + 1, sizeof(*schema->packed));
+	if (schema->packed == NULL) {
+		fputs("protoc-gen-grpc-c: out of memory\n", stderr);
+		exit(1);
+	}
+	while (packed.size > 0) {
+		struct rpc_wire_field field;
+
+		if (!rpc_wire_field_take(&packed, &field))
+			return false;
+		if (field.number != REQUEST_PROTO_FILE)
+			continue;
+		if (field.type != RPC_WIRE_TYPE_LENGTH ||
+		    count == schema->request->n_proto_file)
+			return false;
+		schema->packed[count++] = field.content;
+	}
+	return count == schema->request->n_proto_file;
+}
+
+bool
 schema_init(struct schema *schema,
-    const Google__Protobuf__Compiler__CodeGeneratorRequest *request)
+    const Google__Protobuf__Compiler__CodeGeneratorRequest *request,
+    struct bytes packed)
 {
 	memset(schema, 0, sizeof(*schema));
 	schema->request = request;
+	if (!find_packed(schema, packed)) {
+		schema_clear(schema);
+		return false;
+	}
 	for (size_t i = 0; i < request->n_proto_file; i++) {
 		const Google__Protobuf__FileDescriptorProto *file =
 		    request->proto_file[i];
@@ -89,6 +125,7 @@ schema_init(struct schema *schema,
 			    text_or_empty(file->package), c_scope);
 		free(c_scope);
 	}
+	return true;
 }
 
 void
@@ -100,6 +137,7 @@ schema_clear(struct schema *schema)
 		free(schema->messages[i].c_lower);
 	}
 	free(schema->messages);
+	free(schema->packed);
 	memset(schema, 0, sizeof(*schema));
 }
 

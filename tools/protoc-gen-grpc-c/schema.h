@@ -3,9 +3,11 @@
 
 /* What a request of protoc defines, found by name. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "gen/google/protobuf/compiler/plugin.pb-c.h"
 
 /* A message type, with protoc-c's names for it. */
@@ -19,6 +21,7 @@ struct schema_message {
 
 struct schema {
 	const Google__Protobuf__Compiler__CodeGeneratorRequest *request;
+	struct bytes *packed; /* each of request->proto_file, as it came */
 	struct schema_message *messages;
 	size_t message_count, message_capacity;
 };
@@ -29,9 +32,13 @@ struct schema_sealed_option {
 	uint32_t request_field, response_field; /* in the option's message */
 };
 
-/* `request` outlives it. Out of memory ends the program. */
-void schema_init(struct schema *schema,
-    const Google__Protobuf__Compiler__CodeGeneratorRequest *request);
+/*
+ * `request` is what `packed` holds; both outlive it. False: what they hold is
+ * not the same. Out of memory ends the program.
+ */
+bool schema_init(struct schema *schema,
+    const Google__Protobuf__Compiler__CodeGeneratorRequest *request,
+    struct bytes packed);
 void schema_clear(struct schema *schema);
 
 /* NULL when protoc did not name the file. */

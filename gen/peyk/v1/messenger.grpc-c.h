@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "rpc/client_call.h"
 #include "rpc/client_channel.h"
+#include "rpc/descriptors.h"
 #include "rpc/grpc_status.h"
 #include "rpc/method.h"
 #include "rpc/rpc_server.h"
@@ -20,6 +21,10 @@
 #include "rpc/sealed.h"
 
 PROTOBUF_C__BEGIN_DECLS
+
+/* What this file and all that it imports say, for rpc/reflection.h.
+   In a C file of its own, peyk/v1/messenger.descriptors.c. */
+extern const struct rpc_descriptors peyk_v1_messenger_descriptors;
 
 /*
  * ==== Service peyk.v1.Messenger ====

@@ -12,12 +12,17 @@
 #include "base/status.h"
 #include "rpc/client_call.h"
 #include "rpc/client_channel.h"
+#include "rpc/descriptors.h"
 #include "rpc/grpc_status.h"
 #include "rpc/method.h"
 #include "rpc/rpc_server.h"
 #include "rpc/server_call.h"
 
 PROTOBUF_C__BEGIN_DECLS
+
+/* What this file and all that it imports say, for rpc/reflection.h.
+   In a C file of its own, golden/bare.descriptors.c. */
+extern const struct rpc_descriptors golden_bare_descriptors;
 
 /*
  * ==== Service Bare ====
