@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <grpc/support/alloc.h>
+#include <grpc/compression.h>
 #include <grpc/support/time.h>
 
-#include "base/clock.h"
-#include "rpc/core.h"
+#include "rpc/client_core.h"
+#include "rpc/decompress.h"
 #include "rpc/stub.h"
 
 /*
@@ -16,67 +16,27 @@
  * its headers are to be told of early. Otherwise the batches are
  *
  *     start     headers, (first) message and close out; headers in
- *     receive   one message in, again and again
+ *     receive   one message in, again and again until there is none
  *     status    the end
  *     send      further messages out, close
  *
- * STARTED --status and end of messages are here--> ENDED (told)
+ * STARTING --on_start of all interceptors--> STARTED
+ * STARTED --status, end of messages, nothing under way--> ENDED (told)
+ *
+ * The peer's status counts unless this side found fault first (refuse()).
  */
-enum call_state {
-	CALL_STARTED,
-	CALL_ENDED,
-};
-
-struct rpc_client_call {
-	struct rpc_loop *loop;
-	grpc_call *core;
-	const struct rpc_method *method;
-	enum call_state state;
-	struct rpc_client_call_events events;
-	unsigned pending; /* batches under way */
-	unsigned depth;   /* call backs that are running */
-	bool is_freed;    /* nobody waits for it any more */
-	bool is_on_demand;
-	bool has_headers, has_message, has_status;
-	bool is_receiving, has_received_all;
-	bool is_sending, is_finish_wanted, has_finished_sending;
-
-	struct rpc_metadata_list metadata;
-	grpc_metadata_array headers, trailers;
-	grpc_byte_buffer *incoming;
-	grpc_slice message;
-	grpc_status_code code;
-	grpc_slice text;
-	struct rpc_status status;
-
-	/* Tags. */
-	struct rpc_event all, started, received, ended, sent, closed;
-};
 
 #define CALL_OF(pointer, member)                                               \
 	((struct rpc_client_call *)((char *)(pointer)-offsetof(                \
 	    struct rpc_client_call, member)))
-
-static bool
-streams_requests(const struct rpc_method *method)
-{
-	return method->kind == RPC_METHOD_CLIENT_STREAMING ||
-	       method->kind == RPC_METHOD_BIDI_STREAMING;
-}
-
-static bool
-streams_responses(const struct rpc_method *method)
-{
-	return method->kind == RPC_METHOD_SERVER_STREAMING ||
-	       method->kind == RPC_METHOD_BIDI_STREAMING;
-}
 
 /* ---- Life and death ---- */
 
 static void
 call_destroy(struct rpc_client_call *call)
 {
-	grpc_call_unref(call->core);
+	if (call->core != NULL)
+		grpc_call_unref(call->core);
 	rpc_metadata_list_clear(&call->metadata);
 	grpc_metadata_array_destroy(&call->headers);
 	grpc_metadata_array_destroy(&call->trailers);
@@ -102,6 +62,17 @@ leave(struct rpc_client_call *call)
 		call_destroy(call);
 }
 
+/* The call ends with this, whatever the peer says; the first one counts. */
+static void
+refuse(struct rpc_client_call *call, enum rpc_code code, const char *text)
+{
+	if (call->refusal != RPC_CODE_OK)
+		return;
+	call->refusal = code;
+	call->refusal_text = text;
+	rpc_client_call_cancel(call);
+}
+
 static void
 start_batch(struct rpc_client_call *call, const grpc_op *ops, size_t count,
     struct rpc_event *event)
@@ -116,6 +87,24 @@ start_batch(struct rpc_client_call *call, const grpc_op *ops, size_t count,
 
 /* ---- The end ---- */
 
+/* What is no number counts as negative, as it does for gRPC itself. */
+static void
+keep_pushback(struct rpc_client_call *call)
+{
+	struct bytes value;
+	char text[24] = "", *end;
+
+	if (!rpc_metadata_find(
+		&call->trailers, "grpc-retry-pushback-ms", &value))
+		return;
+	if (value.size < sizeof(text))
+		memcpy(text, value.data, value.size);
+	call->status.pushback_ms = strtoll(text, &end, 10);
+	if (end == text || *end != '\0')
+		call->status.pushback_ms = -1;
+	call->status.has_pushback = true;
+}
+
 /* Out of memory leaves the text or the details out; the code counts. */
 static void
 keep_status(struct rpc_client_call *call)
@@ -123,6 +112,7 @@ keep_status(struct rpc_client_call *call)
 	struct bytes text = rpc_slice_bytes(&call->text);
 	struct bytes details;
 
+	call->has_status = true;
 	call->status.code = call->code >= 0 && call->code <= 16
 				? (enum rpc_code)call->code
 				: RPC_CODE_UNKNOWN;
@@ -138,26 +128,35 @@ keep_status(struct rpc_client_call *call)
 			call->status.details_size = details.size;
 		}
 	}
+	keep_pushback(call);
 }
 
 /* Tells the end once everything before it was told. */
 static void
 end_if_complete(struct rpc_client_call *call)
 {
-	if (call->state == CALL_ENDED || !call->has_status ||
+	if (call->state == CLIENT_CALL_ENDED || !call->has_status ||
 	    !call->has_received_all || call->pending > 0)
 		return;
-	/* A reply without a message is no reply. */
 	if (call->status.code == RPC_CODE_OK && !call->has_message &&
-	    !streams_responses(call->method)) {
-		call->status.code = RPC_CODE_INTERNAL;
-		free(call->status.message);
-		call->status.message = strdup("the reply has no message");
+	    !client_call_streams_responses(call))
+		refuse(
+		    call, RPC_CODE_UNIMPLEMENTED, "the reply has no message");
+	if (call->refusal != RPC_CODE_OK) {
+		rpc_status_clear(&call->status);
+		call->status.code = call->refusal;
+		if (call->refusal_text != NULL)
+			call->status.message = strdup(call->refusal_text);
 	}
-	call->state = CALL_ENDED;
-	if (!call->is_freed && call->events.on_status != NULL)
+	call->state = CLIENT_CALL_ENDED;
+	if (call->is_freed)
+		return;
+	client_interceptors_end(call, &call->status);
+	if (call->events.on_status != NULL)
 		call->events.on_status(call, &call->status, call->events.arg);
 }
+
+/* ---- Messages that come in ---- */
 
 /*
  * Once, before the first message: the batch with the headers has sends in it,
@@ -173,11 +172,28 @@ tell_headers(struct rpc_client_call *call)
 		call->events.on_headers(call, call->events.arg);
 }
 
-static void
-start_receive(struct rpc_client_call *call)
+void
+client_call_drop_message(struct rpc_client_call *call)
+{
+	grpc_slice_unref(call->message);
+	call->message = grpc_empty_slice();
+	call->has_message = false;
+}
+
+bool
+client_call_can_receive(const struct rpc_client_call *call)
+{
+	return call->state == CLIENT_CALL_STARTED && !call->is_receiving &&
+	       !call->has_received_all;
+}
+
+void
+client_call_receive(struct rpc_client_call *call)
 {
 	grpc_op op;
 
+	if (client_call_streams_responses(call))
+		client_call_drop_message(call);
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_RECV_MESSAGE;
 	op.data.recv_message.recv_message = &call->incoming;
@@ -185,36 +201,53 @@ start_receive(struct rpc_client_call *call)
 	start_batch(call, &op, 1, &call->received);
 }
 
-static void
-drop_message(struct rpc_client_call *call)
+/* Whether `incoming` could be made the current message. */
+static bool
+open_message(struct rpc_client_call *call, grpc_byte_buffer *incoming)
 {
-	grpc_slice_unref(call->message);
-	call->message = grpc_empty_slice();
-	call->has_message = false;
+	enum status st;
+
+	if (call->is_freed)
+		return false;
+	if (call->has_message) {
+		refuse(call, RPC_CODE_UNIMPLEMENTED,
+		    "more than one message came as a reply");
+		return false;
+	}
+	st = rpc_buffer_take_content(
+	    incoming, call->max_message_bytes, &call->message);
+	if (st == STATUS_INVALID)
+		refuse(call, RPC_CODE_INTERNAL,
+		    "a message came that does not decompress");
+	else if (st != STATUS_OK)
+		refuse(call, RPC_CODE_RESOURCE_EXHAUSTED,
+		    "a message came that is too long when decompressed");
+	return st == STATUS_OK;
 }
 
 /* Takes in what the batch has put into `incoming`. */
 static void
 take_message(struct rpc_client_call *call, bool ok)
 {
-	drop_message(call);
-	if (!ok || call->incoming == NULL ||
-	    !rpc_buffer_to_slice(call->incoming, &call->message)) {
-		call->has_received_all = true;
-	} else {
-		call->has_message = true;
-		if (!streams_responses(call->method))
-			call->has_received_all = true;
-	}
-	if (call->incoming != NULL)
-		grpc_byte_buffer_destroy(call->incoming);
+	grpc_byte_buffer *incoming = call->incoming;
+	struct bytes message;
+
+	call->is_receiving = false;
 	call->incoming = NULL;
-	if (call->has_message)
-		tell_headers(call);
-	if (call->has_message && !call->is_freed &&
-	    call->events.on_message != NULL)
-		call->events.on_message(
-		    call, rpc_slice_bytes(&call->message), call->events.arg);
+	if (incoming == NULL || !ok || !open_message(call, incoming)) {
+		call->has_received_all = true;
+		if (incoming != NULL)
+			grpc_byte_buffer_destroy(incoming);
+		return;
+	}
+	call->has_message = true;
+	call->was_compressed = rpc_buffer_is_compressed(incoming);
+	grpc_byte_buffer_destroy(incoming);
+	tell_headers(call);
+	message = rpc_slice_bytes(&call->message);
+	client_interceptors_message(call, RPC_DIRECTION_RECEIVED, message);
+	if (!call->is_freed && call->events.on_message != NULL)
+		call->events.on_message(call, message, call->events.arg);
 }
 
 /* ---- Completions ---- */
@@ -226,9 +259,7 @@ on_all(struct rpc_event *event, bool ok)
 
 	enter(call);
 	call->pending--;
-	call->is_receiving = false;
 	keep_status(call);
-	call->has_status = true;
 	if (call->status.code == RPC_CODE_OK)
 		tell_headers(call);
 	take_message(call, ok);
@@ -250,6 +281,14 @@ on_started(struct rpc_event *event, bool ok)
 	leave(call);
 }
 
+/* Where there is one reply, it is to be the last message, too. */
+static bool
+wants_next(const struct rpc_client_call *call)
+{
+	return client_call_can_receive(call) && !call->is_freed &&
+	       (!call->is_on_demand || !client_call_streams_responses(call));
+}
+
 static void
 on_received(struct rpc_event *event, bool ok)
 {
@@ -257,11 +296,9 @@ on_received(struct rpc_event *event, bool ok)
 
 	enter(call);
 	call->pending--;
-	call->is_receiving = false;
 	take_message(call, ok);
-	if (!call->has_received_all && !call->is_receiving && !call->is_freed &&
-	    !call->is_on_demand)
-		start_receive(call);
+	if (wants_next(call))
+		client_call_receive(call);
 	end_if_complete(call);
 	leave(call);
 }
@@ -275,7 +312,6 @@ on_ended(struct rpc_event *event, bool ok)
 	enter(call);
 	call->pending--;
 	keep_status(call);
-	call->has_status = true;
 	end_if_complete(call);
 	leave(call);
 }
@@ -287,7 +323,6 @@ start_close(struct rpc_client_call *call)
 
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-	call->has_finished_sending = true;
 	start_batch(call, &op, 1, &call->closed);
 }
 
@@ -299,7 +334,7 @@ on_sent(struct rpc_event *event, bool ok)
 	enter(call);
 	call->pending--;
 	call->is_sending = false;
-	if (call->is_finish_wanted && !call->has_finished_sending)
+	if (call->is_finish_wanted && !call->has_status)
 		start_close(call);
 	else if (ok && !call->is_freed && call->events.on_sent != NULL)
 		call->events.on_sent(call, call->events.arg);
@@ -319,7 +354,30 @@ on_closed(struct rpc_event *event, bool ok)
 	leave(call);
 }
 
+/* What an interceptor has refused: its end, told from the loop. */
+static void
+on_refused(struct rpc_post *post)
+{
+	struct rpc_client_call *call = CALL_OF(post, refused);
+
+	enter(call);
+	call->pending--;
+	end_if_complete(call);
+	leave(call);
+}
+
 /* ---- Starting ---- */
+
+static void
+fill_send(struct rpc_client_call *call, grpc_byte_buffer *message, grpc_op *op)
+{
+	op->op = GRPC_OP_SEND_MESSAGE;
+	op->flags = call->is_uncompressed ? GRPC_WRITE_NO_COMPRESS : 0;
+	op->data.send_message.send_message = message;
+	if (call->intercepted > 0)
+		client_interceptors_message(
+		    call, RPC_DIRECTION_SENT, rpc_buffer_bytes(message));
+}
 
 static void
 add_start_ops(struct rpc_client_call *call,
@@ -327,17 +385,16 @@ add_start_ops(struct rpc_client_call *call,
     grpc_op *ops, size_t *count)
 {
 	ops[*count].op = GRPC_OP_SEND_INITIAL_METADATA;
-	ops[*count].flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
 	if (options->wait_for_ready)
-		ops[*count].flags |= GRPC_INITIAL_METADATA_WAIT_FOR_READY;
+		ops[*count].flags =
+		    GRPC_INITIAL_METADATA_WAIT_FOR_READY |
+		    GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
 	ops[*count].data.send_initial_metadata.count = call->metadata.count;
 	ops[(*count)++].data.send_initial_metadata.metadata =
 	    call->metadata.entries;
 	if (request != NULL) {
-		ops[*count].op = GRPC_OP_SEND_MESSAGE;
-		ops[(*count)++].data.send_message.send_message = request;
+		fill_send(call, request, &ops[(*count)++]);
 		ops[(*count)++].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-		call->has_finished_sending = true;
 	}
 	ops[*count].op = GRPC_OP_RECV_INITIAL_METADATA;
 	ops[(*count)++].data.recv_initial_metadata.recv_initial_metadata =
@@ -376,43 +433,63 @@ start(struct rpc_client_call *call, const struct rpc_call_options *options,
 	count = 0;
 	add_status_op(call, ops, &count);
 	start_batch(call, ops, count, &call->ended);
-	start_receive(call);
+	client_call_receive(call);
 }
 
 static gpr_timespec
 deadline_in(int64_t timeout_ms)
 {
-	if (timeout_ms <= 0)
+	if (timeout_ms == 0)
 		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+	if (timeout_ms < 0)
+		timeout_ms = 0;
 	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
 	    gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
 }
 
-/* `request` is NULL where requests stream; it stays the caller's. */
+/* gRPC takes what a call's messages are compressed with as metadata. */
 static enum status
-call_new(const struct rpc_client *client, const struct rpc_method *method,
-    const struct rpc_call_options *options, grpc_byte_buffer *request,
-    const struct rpc_client_call_events *events, struct rpc_client_call **out)
+add_compression(struct rpc_client_call *call, enum rpc_compression compression)
 {
-	static const struct rpc_call_options defaults;
-	struct rpc_client_call *call = calloc(1, sizeof(*call));
-	enum status st = STATUS_OK;
+	const char *name = rpc_compression_name(compression);
 
-	if (call == NULL)
-		return STATUS_NOMEM;
-	if (options == NULL)
-		options = &defaults;
-	for (size_t i = 0; i < options->metadata_count; i++) {
+	return name == NULL ? STATUS_OK
+			    : rpc_metadata_list_add_reserved(&call->metadata,
+				  GRPC_COMPRESSION_REQUEST_ALGORITHM_MD_KEY,
+				  bytes_from_string(name));
+}
+
+static enum status
+add_options(
+    struct rpc_client_call *call, const struct rpc_call_options *options)
+{
+	enum status st = add_compression(call, options->compression);
+
+	for (size_t i = 0; i < options->metadata_count && st == STATUS_OK; i++)
 		st = rpc_metadata_list_add(&call->metadata,
 		    options->metadata[i].key, options->metadata[i].value);
-		if (st != STATUS_OK) {
-			rpc_metadata_list_clear(&call->metadata);
-			free(call);
-			return st;
-		}
-	}
+	return st;
+}
+
+/* Everything but what gRPC has to do with it. */
+static enum status
+call_prepare(const struct rpc_client *client, const struct rpc_method *method,
+    const struct rpc_call_options *options,
+    const struct rpc_client_call_events *events, struct rpc_client_call **out)
+{
+	const struct rpc_channel *channel = client->channel;
+	struct rpc_client_call *call;
+	enum status st;
+
+	call = calloc(
+	    1, sizeof(*call) + channel->interceptor_count * sizeof(void *));
+	if (call == NULL)
+		return STATUS_NOMEM;
 	call->loop = client->loop;
 	call->method = method;
+	call->max_message_bytes = channel->max_message_bytes;
+	call->interceptors = channel->interceptors;
+	call->interceptor_count = channel->interceptor_count;
 	if (events != NULL)
 		call->events = *events;
 	/* Whoever waits for messages must not have them run past. */
@@ -427,13 +504,55 @@ call_new(const struct rpc_client *client, const struct rpc_method *method,
 	call->ended.complete = on_ended;
 	call->sent.complete = on_sent;
 	call->closed.complete = on_closed;
-	call->core = grpc_channel_create_call(rpc_channel_core(client->channel),
-	    NULL, GRPC_PROPAGATE_DEFAULTS, rpc_loop_queue(client->loop),
-	    grpc_slice_from_static_string(method->path), NULL,
-	    deadline_in(options->timeout_ms), NULL);
-	start(call, options, request);
+	call->refused.run = on_refused;
+	st = add_options(call, options);
+	if (st != STATUS_OK) {
+		call_destroy(call);
+		return st;
+	}
 	*out = call;
 	return STATUS_OK;
+}
+
+/* `request` is NULL where requests stream; it stays the caller's. */
+static enum status
+call_new(const struct rpc_client *client, const struct rpc_method *method,
+    const struct rpc_call_options *options, grpc_byte_buffer *request,
+    const struct rpc_client_call_events *events, struct rpc_client_call **out)
+{
+	static const struct rpc_call_options defaults;
+	struct rpc_client_call *call = NULL;
+	enum status st;
+
+	if (options == NULL)
+		options = &defaults;
+	st = call_prepare(client, method, options, events, &call);
+	if (st != STATUS_OK)
+		return st;
+	call->refusal = client_interceptors_start(call, &call->refusal_text);
+	call->state = CLIENT_CALL_STARTED;
+	if (call->refusal != RPC_CODE_OK) {
+		call->has_status = call->has_received_all = true;
+		call->pending++;
+		rpc_loop_post(call->loop, &call->refused);
+	} else {
+		call->core = grpc_channel_create_call(client->channel->core,
+		    NULL, GRPC_PROPAGATE_DEFAULTS, rpc_loop_queue(call->loop),
+		    grpc_slice_from_static_string(method->path), NULL,
+		    deadline_in(options->timeout_ms), NULL);
+		start(call, options, request);
+	}
+	*out = call;
+	return STATUS_OK;
+}
+
+enum status
+rpc_client_call_add_metadata(
+    struct rpc_client_call *call, const char *key, struct bytes value)
+{
+	if (call->state != CLIENT_CALL_STARTING)
+		return STATUS_INVALID;
+	return rpc_metadata_list_add(&call->metadata, key, value);
 }
 
 enum status
@@ -445,7 +564,8 @@ rpc_client_call_start(const struct rpc_client *client,
 	grpc_byte_buffer *buffer = NULL;
 	enum status st;
 
-	if (!streams_requests(method))
+	if (method->kind == RPC_METHOD_UNARY ||
+	    method->kind == RPC_METHOD_SERVER_STREAMING)
 		buffer = rpc_buffer_from_bytes(request);
 	st = call_new(client, method, options, buffer, events, call);
 	if (buffer != NULL)
@@ -467,21 +587,28 @@ rpc_client_call_start_message(const struct rpc_client *client,
 	return st;
 }
 
+/* ---- Leaving ---- */
+
 void
 rpc_client_call_cancel(struct rpc_client_call *call)
 {
-	(void)grpc_call_cancel(call->core, NULL);
+	if (call->core != NULL)
+		(void)grpc_call_cancel(call->core, NULL);
 }
 
 void
 rpc_client_call_free(struct rpc_client_call *call)
 {
+	static const struct rpc_status cancelled = {.code = RPC_CODE_CANCELLED};
+
 	if (call == NULL)
 		return;
 	enter(call);
 	call->is_freed = true;
-	if (call->state != CALL_ENDED)
+	if (call->state != CLIENT_CALL_ENDED) {
 		rpc_client_call_cancel(call);
+		client_interceptors_end(call, &cancelled);
+	}
 	leave(call);
 }
 
@@ -494,8 +621,7 @@ send_buffer(struct rpc_client_call *call, grpc_byte_buffer *buffer)
 	grpc_op op;
 
 	memset(&op, 0, sizeof(op));
-	op.op = GRPC_OP_SEND_MESSAGE;
-	op.data.send_message.send_message = buffer;
+	fill_send(call, buffer, &op);
 	call->is_sending = true;
 	start_batch(call, &op, 1, &call->sent);
 	grpc_byte_buffer_destroy(buffer);
@@ -504,7 +630,7 @@ send_buffer(struct rpc_client_call *call, grpc_byte_buffer *buffer)
 static bool
 can_send(const struct rpc_client_call *call)
 {
-	return streams_requests(call->method) && !call->is_sending &&
+	return client_call_streams_requests(call) && !call->is_sending &&
 	       !call->is_finish_wanted && !call->has_status;
 }
 
@@ -528,99 +654,37 @@ rpc_client_call_send_message(
 }
 
 void
+rpc_client_call_set_compress(struct rpc_client_call *call, bool compress)
+{
+	call->is_uncompressed = !compress;
+}
+
+void
 rpc_client_call_finish_sending(struct rpc_client_call *call)
 {
-	if (!streams_requests(call->method) || call->is_finish_wanted ||
-	    call->state == CALL_ENDED)
+	if (!client_call_streams_requests(call) || call->is_finish_wanted)
 		return;
 	call->is_finish_wanted = true;
-	if (!call->is_sending)
+	if (!call->is_sending && !call->has_status)
 		start_close(call);
 }
 
-/* ---- Watching ---- */
-
-/* Whether a message or its absence is being waited for. */
-static bool
-can_receive(const struct rpc_client_call *call)
-{
-	return call->state == CALL_STARTED && !call->is_receiving &&
-	       !call->has_received_all;
-}
+/* ---- What is there ---- */
 
 void
 rpc_client_call_receive(struct rpc_client_call *call)
 {
-	if (!streams_responses(call->method))
+	if (!client_call_streams_responses(call))
 		return;
-	drop_message(call);
-	if (can_receive(call))
-		start_receive(call);
+	client_call_drop_message(call);
+	if (client_call_can_receive(call))
+		client_call_receive(call);
 }
 
-static bool
-is_reached(const struct rpc_client_call *call, enum rpc_wait until)
+const struct rpc_method *
+rpc_client_call_method(const struct rpc_client_call *call)
 {
-	if (call->state == CALL_ENDED)
-		return true;
-	switch (until) {
-	case RPC_WAIT_HEADERS:
-		return call->has_headers;
-	case RPC_WAIT_MESSAGE:
-		return call->has_message;
-	case RPC_WAIT_SENT:
-		return !call->is_sending;
-	case RPC_WAIT_END:
-		return false;
-	}
-	return false;
-}
-
-/*
- * The end of a call that was refused looks like headers for a moment: its
- * status is in the same frame. Lets it arrive.
- */
-static void
-let_end_arrive(struct rpc_client_call *call)
-{
-	while (call->state != CALL_ENDED &&
-	       rpc_loop_step(call->loop, 0) == RPC_LOOP_EVENT)
-		;
-}
-
-bool
-rpc_client_call_wait(
-    struct rpc_client_call *call, enum rpc_wait until, int64_t timeout_ms)
-{
-	int64_t end_ms = 0;
-
-	if (timeout_ms > 0)
-		end_ms = (int64_t)clock_monotonic_ms() + timeout_ms;
-	while (!is_reached(call, until)) {
-		int64_t left_ms = timeout_ms;
-
-		/* Waiting for the end passes over the messages before it. */
-		if ((until == RPC_WAIT_END || until == RPC_WAIT_MESSAGE) &&
-		    can_receive(call))
-			start_receive(call);
-		if (timeout_ms > 0) {
-			left_ms = end_ms - (int64_t)clock_monotonic_ms();
-			if (left_ms < 0)
-				left_ms = 0;
-		}
-		switch (rpc_loop_step(call->loop, left_ms)) {
-		case RPC_LOOP_EVENT:
-			break;
-		case RPC_LOOP_TIMEOUT:
-			return is_reached(call, until);
-		case RPC_LOOP_INTERRUPTED:
-		case RPC_LOOP_CLOSED:
-			return false;
-		}
-	}
-	if (until == RPC_WAIT_HEADERS)
-		let_end_arrive(call);
-	return true;
+	return call->method;
 }
 
 bool
@@ -638,7 +702,7 @@ rpc_client_call_has_message(const struct rpc_client_call *call)
 bool
 rpc_client_call_has_ended(const struct rpc_client_call *call)
 {
-	return call->state == CALL_ENDED;
+	return call->state == CLIENT_CALL_ENDED;
 }
 
 struct bytes
@@ -648,18 +712,42 @@ rpc_client_call_message(const struct rpc_client_call *call)
 				 : bytes_empty();
 }
 
+bool
+rpc_client_call_was_compressed(const struct rpc_client_call *call)
+{
+	return call->was_compressed;
+}
+
 const struct rpc_status *
 rpc_client_call_status(const struct rpc_client_call *call)
 {
 	return &call->status;
 }
 
+static const grpc_metadata_array *
+metadata_of(const struct rpc_client_call *call, bool trailers)
+{
+	return trailers ? &call->trailers : &call->headers;
+}
+
 bool
 rpc_client_call_metadata(const struct rpc_client_call *call, bool trailers,
     const char *key, struct bytes *value)
 {
-	return rpc_metadata_find(
-	    trailers ? &call->trailers : &call->headers, key, value);
+	return rpc_metadata_find(metadata_of(call, trailers), key, value);
+}
+
+bool
+rpc_client_call_metadata_at(const struct rpc_client_call *call, bool trailers,
+    size_t index, struct bytes *key, struct bytes *value)
+{
+	const grpc_metadata_array *array = metadata_of(call, trailers);
+
+	if (index >= array->count)
+		return false;
+	*key = rpc_slice_bytes(&array->metadata[index].key);
+	*value = rpc_slice_bytes(&array->metadata[index].value);
+	return true;
 }
 
 enum status
@@ -670,96 +758,4 @@ rpc_client_call_unpack(
 		return STATUS_NOT_FOUND;
 	return rpc_stub_unpack(
 	    call->method->response, rpc_client_call_message(call), response);
-}
-
-enum status
-rpc_client_call_next(struct rpc_client_call *call, int64_t timeout_ms,
-    ProtobufCMessage **response)
-{
-	enum status st;
-
-	if (!rpc_client_call_wait(call, RPC_WAIT_MESSAGE, timeout_ms))
-		return rpc_loop_is_interrupted(call->loop) ? STATUS_CANCELLED
-							   : STATUS_TIMEOUT;
-	if (!call->has_message) {
-		*response = NULL;
-		return STATUS_OK;
-	}
-	st = rpc_client_call_unpack(call, response);
-	drop_message(call);
-	return st;
-}
-
-/* ---- All at once ---- */
-
-/* Runs a call to its end; one that is interrupted is cancelled first. */
-static void
-run_to_end(struct rpc_client_call *call)
-{
-	if (rpc_client_call_wait(call, RPC_WAIT_END, -1))
-		return;
-	rpc_client_call_cancel(call);
-	/* It ends at once now, whatever the flag says. */
-	while (call->state != CALL_ENDED)
-		if (!rpc_loop_finish_step(call->loop))
-			return;
-}
-
-/* Gives the status away and makes a result of it. */
-static enum status
-take_status(struct rpc_client_call *call, struct rpc_status *status)
-{
-	enum status st = rpc_code_to_status(call->status.code);
-
-	if (call->state != CALL_ENDED)
-		return STATUS_CANCELLED; /* its loop was closed */
-	if (status != NULL) {
-		rpc_status_clear(status);
-		*status = call->status;
-		memset(&call->status, 0, sizeof(call->status));
-	}
-	return st;
-}
-
-enum status
-rpc_client_unary(const struct rpc_client *client,
-    const struct rpc_method *method, const struct rpc_call_options *options,
-    struct bytes request, struct buf *reply, struct rpc_status *status)
-{
-	struct rpc_client_call *call = NULL;
-	enum status st;
-
-	st = rpc_client_call_start(
-	    client, method, options, request, NULL, &call);
-	if (st != STATUS_OK)
-		return st;
-	run_to_end(call);
-	st = take_status(call, status);
-	if (st == STATUS_OK) {
-		buf_reset(reply);
-		st = buf_append(reply, rpc_client_call_message(call));
-	}
-	rpc_client_call_free(call);
-	return st;
-}
-
-enum status
-rpc_client_unary_message(const struct rpc_client *client,
-    const struct rpc_method *method, const struct rpc_call_options *options,
-    const ProtobufCMessage *request, ProtobufCMessage **response,
-    struct rpc_status *status)
-{
-	struct rpc_client_call *call = NULL;
-	enum status st;
-
-	st = rpc_client_call_start_message(
-	    client, method, options, request, NULL, &call);
-	if (st != STATUS_OK)
-		return st;
-	run_to_end(call);
-	st = take_status(call, status);
-	if (st == STATUS_OK)
-		st = rpc_client_call_unpack(call, response);
-	rpc_client_call_free(call);
-	return st;
 }

@@ -97,6 +97,16 @@ MUST_CHECK enum status rpc_client_call_start_message(
     const struct rpc_client_call_events *events, struct rpc_client_call **call);
 
 /*
+ * In on_start of an interceptor (rpc/interceptor.h): metadata more. Copied.
+ * STATUS_NOMEM; STATUS_INVALID: see rpc/metadata.h, or too late.
+ */
+MUST_CHECK enum status rpc_client_call_add_metadata(
+    struct rpc_client_call *call, const char *key, struct bytes value);
+
+const struct rpc_method *rpc_client_call_method(
+    const struct rpc_client_call *call);
+
+/*
  * Ends the call with CANCELLED, unless it ends otherwise first. Any thread, as
  * long as the call is not freed. Its end is still to be waited for or told.
  */
@@ -112,7 +122,9 @@ void rpc_client_call_free(struct rpc_client_call *call);
 /* ---- Watching by waiting ---- */
 
 enum rpc_wait {
-	RPC_WAIT_HEADERS, /* headers are there, or the end */
+	/* Headers are there, or the end. A server that refuses at once sends
+	   both together; even so the end may show a moment later. */
+	RPC_WAIT_HEADERS,
 	RPC_WAIT_MESSAGE, /* a message is there, or the end */
 	RPC_WAIT_SENT,    /* the next request may be sent, or the end */
 	RPC_WAIT_END,
@@ -188,7 +200,8 @@ MUST_CHECK enum status rpc_client_unary(const struct rpc_client *client,
 
 /*
  * The same with messages: `*response` is the caller's, to be freed with
- * protobuf_c_message_free_unpacked(). A reply that does not parse is INTERNAL.
+ * protobuf_c_message_free_unpacked(). STATUS_INVALID also when the reply does
+ * not parse; `status` says INTERNAL then.
  */
 MUST_CHECK enum status rpc_client_unary_message(const struct rpc_client *client,
     const struct rpc_method *method, const struct rpc_call_options *options,
@@ -211,13 +224,13 @@ MUST_CHECK enum status rpc_client_call_write(struct rpc_client_call *call,
 
 /*
  * Streams of requests with one reply: there are no more requests; waits for
- * the reply. `status` (may be NULL; cleared first) receives how the call
- * ended; the result is rpc_code_to_status() of its code. When the time passed
- * first, or the loop was interrupted, the call is cancelled. It is still to be
+ * the end. `status` (may be NULL; cleared first) receives it, and the result
+ * is rpc_code_to_status() of its code; a reply that does not parse is
+ * STATUS_INVALID. An interrupted loop cancels the call. It is still to be
  * freed.
  */
 MUST_CHECK enum status rpc_client_call_finish(struct rpc_client_call *call,
-    int64_t timeout_ms, ProtobufCMessage **response, struct rpc_status *status);
+    ProtobufCMessage **response, struct rpc_status *status);
 
 /*
  * Unpacks the current message of a call. STATUS_NOT_FOUND: there is none;

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <grpc/compression.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <grpc/support/string_util.h>
 
-#include "rpc/core.h"
+#include "rpc/client_core.h"
 
 #define DEFAULT_KEEPALIVE_MS 30000
 #define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000
@@ -20,11 +21,7 @@
 /* Status details ride in the trailers: room for a few KiB in base64. */
 #define MAX_METADATA_BYTES (32 * 1024)
 
-#define MAX_ARGS 12
-
-struct rpc_channel {
-	grpc_channel *core;
-};
+#define MAX_ARGS 16
 
 /* Lives as long as gRPC needs it, which is longer than the channel. */
 struct verifier {
@@ -69,6 +66,24 @@ verifier_destruct(void *user_data)
 	free(user_data);
 }
 
+/* Shows our certificate to the servers that ask. */
+static void
+set_identity(
+    const struct rpc_channel_tls *tls, grpc_tls_credentials_options *options)
+{
+	grpc_tls_identity_pairs *pairs = grpc_tls_identity_pairs_create();
+	grpc_tls_certificate_provider *provider;
+
+	grpc_tls_identity_pairs_add_pair(
+	    pairs, tls->private_key, tls->certificate_chain);
+	provider = grpc_tls_certificate_provider_static_data_create(
+	    NULL, pairs); /* takes them over */
+	grpc_tls_credentials_options_set_certificate_provider(
+	    options, provider);
+	grpc_tls_credentials_options_watch_identity_key_cert_pairs(options);
+	grpc_tls_certificate_provider_release(provider);
+}
+
 /* TLS where the application's check is the only one. */
 static enum status
 create_verified(
@@ -94,8 +109,22 @@ create_verified(
 	grpc_tls_certificate_verifier_release(verifier);
 	grpc_tls_credentials_options_set_verify_server_cert(options, 0);
 	grpc_tls_credentials_options_set_check_call_host(options, 0);
+	if (tls->private_key != NULL)
+		set_identity(tls, options);
 	*credentials = grpc_tls_credentials_create(options);
 	return *credentials != NULL ? STATUS_OK : STATUS_INVALID;
+}
+
+static grpc_channel_credentials *
+create_checked(const struct rpc_channel_tls *tls)
+{
+	grpc_ssl_pem_key_cert_pair pair = {
+	    .private_key = tls->private_key,
+	    .cert_chain = tls->certificate_chain,
+	};
+
+	return grpc_ssl_credentials_create_ex(
+	    tls->roots, tls->private_key != NULL ? &pair : NULL, NULL, NULL);
 }
 
 static enum status
@@ -104,11 +133,12 @@ create_credentials(
 {
 	if (tls == NULL)
 		*credentials = grpc_insecure_credentials_create();
+	else if ((tls->private_key == NULL) != (tls->certificate_chain == NULL))
+		return STATUS_INVALID;
 	else if (tls->verify != NULL)
 		return create_verified(tls, credentials);
 	else
-		*credentials = grpc_ssl_credentials_create_ex(
-		    tls->roots, NULL, NULL, NULL);
+		*credentials = create_checked(tls);
 	return *credentials != NULL ? STATUS_OK : STATUS_INVALID;
 }
 
@@ -122,10 +152,42 @@ add_arg(grpc_arg *args, size_t *count, const char *key, size_t value)
 	(*count)++;
 }
 
+static void
+add_text_arg(grpc_arg *args, size_t *count, const char *key, const char *text)
+{
+	assert(*count < MAX_ARGS);
+	args[*count].type = GRPC_ARG_STRING;
+	args[*count].key = (char *)(uintptr_t)key;
+	args[*count].value.string = (char *)(uintptr_t)text;
+	(*count)++;
+}
+
 static size_t
 positive_or(int value, size_t otherwise)
 {
 	return value > 0 ? (size_t)value : otherwise;
+}
+
+static size_t
+max_message_bytes(const struct rpc_channel_options *options)
+{
+	return options->max_message_bytes != 0 ? options->max_message_bytes
+					       : RPC_MAX_MESSAGE_BYTES;
+}
+
+static grpc_compression_algorithm
+algorithm_of(enum rpc_compression compression)
+{
+	switch (compression) {
+	case RPC_COMPRESSION_DEFAULT:
+	case RPC_COMPRESSION_NONE:
+		return GRPC_COMPRESS_NONE;
+	case RPC_COMPRESSION_DEFLATE:
+		return GRPC_COMPRESS_DEFLATE;
+	case RPC_COMPRESSION_GZIP:
+		return GRPC_COMPRESS_GZIP;
+	}
+	return GRPC_COMPRESS_NONE;
 }
 
 static grpc_channel *
@@ -139,11 +201,18 @@ create_core(const char *target, const struct rpc_channel_options *options,
 	add_arg(args, count, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
 	    !options->share_connection);
 	add_arg(args, count, GRPC_ARG_ENABLE_HTTP_PROXY, options->use_proxy);
-	add_arg(args, count, GRPC_ARG_ENABLE_RETRIES, 0);
+	add_arg(args, count, GRPC_ARG_ENABLE_RETRIES,
+	    options->service_config != NULL);
 	add_arg(args, count, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+	if (options->service_config != NULL)
+		add_text_arg(args, count, GRPC_ARG_SERVICE_CONFIG,
+		    options->service_config);
 	add_arg(args, count, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
-	    options->max_message_bytes != 0 ? options->max_message_bytes
-					    : RPC_MAX_MESSAGE_BYTES);
+	    max_message_bytes(options));
+	/* rpc/decompress.h */
+	add_arg(args, count, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+	add_arg(args, count, GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM,
+	    algorithm_of(options->compression));
 	add_arg(args, count, GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES);
 	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIME_MS,
 	    positive_or(options->keepalive_ms, DEFAULT_KEEPALIVE_MS));
@@ -156,15 +225,9 @@ create_core(const char *target, const struct rpc_channel_options *options,
 	    FIRST_BACKOFF_MS);
 	add_arg(args, count, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
 	    positive_or(options->max_backoff_ms, DEFAULT_MAX_BACKOFF_MS));
-	if (options->tls != NULL && options->tls->server_name != NULL) {
-		assert(*count < MAX_ARGS);
-		args[*count].type = GRPC_ARG_STRING;
-		args[*count].key =
-		    (char *)(uintptr_t)GRPC_SSL_TARGET_NAME_OVERRIDE_ARG;
-		args[*count].value.string =
-		    (char *)(uintptr_t)options->tls->server_name;
-		(*count)++;
-	}
+	if (options->tls != NULL && options->tls->server_name != NULL)
+		add_text_arg(args, count, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
+		    options->tls->server_name);
 	return grpc_channel_create(target, credentials, &list);
 }
 
@@ -187,10 +250,16 @@ rpc_channel_new(const char *target, const struct rpc_channel_options *options,
 		goto out;
 	channel->core = create_core(target, options, credentials);
 	grpc_channel_credentials_release(credentials);
-	if (channel->core == NULL) {
+	/* Where it cannot be made, gRPC gives one that has failed already. */
+	if (channel->core == NULL ||
+	    grpc_channel_check_connectivity_state(channel->core, 0) !=
+		GRPC_CHANNEL_IDLE) {
 		st = STATUS_INVALID;
 		goto out;
 	}
+	channel->max_message_bytes = max_message_bytes(options);
+	channel->interceptors = options->interceptors;
+	channel->interceptor_count = options->interceptor_count;
 	*out = channel;
 	channel = NULL;
 out:
@@ -213,10 +282,4 @@ void
 rpc_channel_reset_backoff(struct rpc_channel *channel)
 {
 	grpc_channel_reset_connect_backoff(channel->core);
-}
-
-grpc_channel *
-rpc_channel_core(const struct rpc_channel *channel)
-{
-	return channel->core;
 }

@@ -60,8 +60,8 @@ struct rpc_channel_options {
 	 * repeats nothing. A name server's is not asked for.
 	 */
 	const char *service_config;
-	/* Run for each call, in this order. Copied; what their members point
-	   to lives as long as the channel. */
+	/* Run for each call, in this order. The array lives as long as the
+	   channel. */
 	const struct rpc_client_interceptor *interceptors;
 	size_t interceptor_count;
 	/* While a call is open: ping a silent server after this time, and give

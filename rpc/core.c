@@ -86,6 +86,31 @@ rpc_buffer_from_message(const ProtobufCMessage *message)
 	return buffer_from_slice(slice);
 }
 
+struct bytes
+rpc_buffer_bytes(const grpc_byte_buffer *buffer)
+{
+	const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
+
+	return slices->count > 0 ? rpc_slice_bytes(&slices->slices[0])
+				 : bytes_empty();
+}
+
+const char *
+rpc_compression_name(enum rpc_compression compression)
+{
+	switch (compression) {
+	case RPC_COMPRESSION_DEFAULT:
+		return NULL;
+	case RPC_COMPRESSION_NONE:
+		return "identity";
+	case RPC_COMPRESSION_DEFLATE:
+		return "deflate";
+	case RPC_COMPRESSION_GZIP:
+		return "gzip";
+	}
+	return NULL;
+}
+
 bool
 rpc_buffer_to_slice(grpc_byte_buffer *buffer, grpc_slice *slice)
 {
@@ -129,10 +154,17 @@ enum status
 rpc_metadata_list_add(
     struct rpc_metadata_list *list, const char *key, struct bytes value)
 {
+	return rpc_metadata_is_legal(key, value)
+		   ? rpc_metadata_list_add_reserved(list, key, value)
+		   : STATUS_INVALID;
+}
+
+enum status
+rpc_metadata_list_add_reserved(
+    struct rpc_metadata_list *list, const char *key, struct bytes value)
+{
 	grpc_metadata *grown;
 
-	if (!rpc_metadata_is_legal(key, value))
-		return STATUS_INVALID;
 	grown = reallocarray(list->entries, list->count + 1, sizeof(*grown));
 	if (grown == NULL)
 		return STATUS_NOMEM;

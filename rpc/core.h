@@ -16,7 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
-#include "rpc/client_channel.h"
+#include "rpc/compression.h"
 #include "rpc/loop.h"
 #include "rpc/metadata.h"
 
@@ -34,7 +34,6 @@ grpc_completion_queue *rpc_loop_queue(struct rpc_loop *loop);
 bool rpc_loop_is_interrupted(const struct rpc_loop *loop);
 /* One step that no interrupt ends. False once the loop is closed. */
 bool rpc_loop_finish_step(struct rpc_loop *loop);
-grpc_channel *rpc_channel_core(const struct rpc_channel *channel);
 
 /* Borrowed from the slice, which must not move meanwhile. */
 struct bytes rpc_slice_bytes(const grpc_slice *slice);
@@ -42,6 +41,11 @@ struct bytes rpc_slice_bytes(const grpc_slice *slice);
 /* A message to send; destroy it once the batch has started. */
 grpc_byte_buffer *rpc_buffer_from_bytes(struct bytes bytes);
 grpc_byte_buffer *rpc_buffer_from_message(const ProtobufCMessage *message);
+/* The content of one of these, borrowed. */
+struct bytes rpc_buffer_bytes(const grpc_byte_buffer *buffer);
+
+/* "gzip", as it travels; NULL for RPC_COMPRESSION_DEFAULT. */
+const char *rpc_compression_name(enum rpc_compression compression);
 
 /*
  * The content of a received message in one piece, without a copy where it
@@ -61,6 +65,9 @@ struct rpc_metadata_list {
 
 /* STATUS_INVALID, STATUS_NOMEM. */
 MUST_CHECK enum status rpc_metadata_list_add(
+    struct rpc_metadata_list *list, const char *key, struct bytes value);
+/* The same for what applications may not set. STATUS_NOMEM. */
+MUST_CHECK enum status rpc_metadata_list_add_reserved(
     struct rpc_metadata_list *list, const char *key, struct bytes value);
 void rpc_metadata_list_clear(struct rpc_metadata_list *list);
 

@@ -49,9 +49,9 @@ struct rpc_status {
 	   NULL and 0 when absent. */
 	uint8_t *details;
 	size_t details_size;
-	/* grpc-retry-pushback-ms, where the server sent one: try again after
-	   so many milliseconds; negative: not at all. rpc_status_retry()
-	   (rpc/status_details.h) looks at it. */
+	/* grpc-retry-pushback-ms, where the server sent one: negative means
+	   not to try again. rpc_status_retry() (rpc/status_details.h) reads
+	   it. */
 	bool has_pushback;
 	int64_t pushback_ms;
 };

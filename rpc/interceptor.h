@@ -96,10 +96,11 @@ void *rpc_server_call_slot(const struct rpc_server_call *call,
 struct rpc_client_interceptor {
 	void *arg;
 	/*
-	 * A call is about to start: metadata may be added to it. In the order
-	 * of the array. Any code but RPC_CODE_OK ends it there, without a
-	 * connection, with that code and `*message` (NULL at first; a text
-	 * that lives as long as the interceptor).
+	 * A call is about to start: rpc_client_call_add_metadata() works from
+	 * here, and only here. In the order of the array. Any code but
+	 * RPC_CODE_OK ends it there, without a connection, with that code and
+	 * `*message` (NULL at first; a text that lives as long as the
+	 * interceptor).
 	 */
 	enum rpc_code (*on_start)(
 	    struct rpc_client_call *call, const char **message, void *arg);
@@ -109,10 +110,20 @@ struct rpc_client_interceptor {
 	/*
 	 * The call has ended: exactly once for each call that has reached this
 	 * interceptor, in reverse order, before the application hears of it.
-	 * `duration_us` counts from the start.
+	 * One that is freed before ends here, from rpc_client_call_free(),
+	 * with CANCELLED. `duration_us` counts from the start.
 	 */
 	void (*on_status)(struct rpc_client_call *call,
 	    const struct rpc_status *status, uint64_t duration_us, void *arg);
 };
+
+/*
+ * The interceptor's own pointer in this call, NULL at first; until on_status.
+ * `interceptor` is an element of the array that the channel was given.
+ */
+void rpc_client_call_set_slot(struct rpc_client_call *call,
+    const struct rpc_client_interceptor *interceptor, void *slot);
+void *rpc_client_call_slot(const struct rpc_client_call *call,
+    const struct rpc_client_interceptor *interceptor);
 
 #endif

@@ -145,3 +145,20 @@ out:
 	buf_clear(&value);
 	return st;
 }
+
+enum rpc_retry
+rpc_status_retry(const struct rpc_status *status, uint64_t *delay_ms)
+{
+	if (status->code == RPC_CODE_OK)
+		return RPC_RETRY_UNSAID;
+	if (status->has_pushback) {
+		if (status->pushback_ms < 0)
+			return RPC_RETRY_NEVER;
+		*delay_ms = (uint64_t)status->pushback_ms;
+		return RPC_RETRY_AFTER;
+	}
+	return rpc_status_details_find_retry(
+		   rpc_status_details(status), delay_ms) == STATUS_OK
+		   ? RPC_RETRY_AFTER
+		   : RPC_RETRY_UNSAID;
+}
