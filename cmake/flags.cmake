@@ -15,7 +15,11 @@ target_compile_options(peyk_flags INTERFACE
 	-fno-delete-null-pointer-checks
 	# Clang before 16 refuses this one without a second flag.
 	$<$<NOT:$<AND:$<C_COMPILER_ID:Clang>,$<VERSION_LESS:$<C_COMPILER_VERSION>,16>>>:-ftrivial-auto-var-init=zero>
-	-fcf-protection=full)
+	-fcf-protection=full
+	# What is installed does not tell where it was built; asserts and
+	# debuggers name files from the top of the tree.
+	-ffile-prefix-map=${PROJECT_BINARY_DIR}=.
+	-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 
 # Position-independent programs; every relocation bound at start.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
