@@ -328,6 +328,7 @@ declare_method(
 		declare(generator, plain);
 	if (descriptor->client_streaming) {
 		declare_suffixed(generator, plain, "_send_request");
+		declare_suffixed(generator, plain, "_write");
 		declare_suffixed(generator, plain, "_request");
 	}
 	if (descriptor->server_streaming) {
@@ -335,6 +336,8 @@ declare_method(
 		declare_suffixed(generator, plain, "_send");
 	} else {
 		declare_suffixed(generator, plain, "_reply");
+		if (descriptor->client_streaming)
+			declare_suffixed(generator, plain, "_finish");
 	}
 	if (is_sealed(method)) {
 		declare(generator, method->function);
@@ -498,6 +501,20 @@ static const char header_next[] =
     "MUST_CHECK enum status $plain$_next(struct rpc_client_call *call,\n"
     "    int64_t timeout_ms, $Response$ **response);\n";
 
+static const char header_write[] =
+    "\n"
+    "/* Waits until the one before was taken, then sends. See\n"
+    "   rpc_client_call_write(). */\n"
+    "MUST_CHECK enum status $plain$_write(struct rpc_client_call *call,\n"
+    "    int64_t timeout_ms, const $Request$ *request);\n";
+
+static const char header_finish[] =
+    "\n"
+    "/* Ends the requests and waits for the response. See\n"
+    "   rpc_client_call_finish(). */\n"
+    "MUST_CHECK enum status $plain$_finish(struct rpc_client_call *call,\n"
+    "    $Response$ **response, struct rpc_status *status);\n";
+
 static const char header_response[] =
     "\n"
     "/* The response that a call received. See rpc_client_call_unpack(). */\n"
@@ -559,6 +576,10 @@ emit_header_method(FILE *out, const struct method *method)
 		emit(out, variables, header_unary);
 	emit(out, variables,
 	    descriptor->client_streaming ? header_start_stream : header_start);
+	if (descriptor->client_streaming)
+		emit(out, variables, header_write);
+	if (descriptor->client_streaming && !descriptor->server_streaming)
+		emit(out, variables, header_finish);
 	if (descriptor->server_streaming)
 		emit(out, variables, header_next);
 	emit(out, variables, header_response);
@@ -898,6 +919,30 @@ static const char source_next[] =
     "\treturn st;\n"
     "}\n";
 
+static const char source_write[] =
+    "\n"
+    "enum status\n"
+    "$plain$_write(struct rpc_client_call *call,\n"
+    "    int64_t timeout_ms, const $Request$ *request)\n"
+    "{\n"
+    "\treturn rpc_client_call_write(\n"
+    "\t    call, timeout_ms, (const ProtobufCMessage *)request);\n"
+    "}\n";
+
+static const char source_finish[] =
+    "\n"
+    "enum status\n"
+    "$plain$_finish(struct rpc_client_call *call,\n"
+    "    $Response$ **response, struct rpc_status *status)\n"
+    "{\n"
+    "\tProtobufCMessage *message = NULL;\n"
+    "\tenum status st = rpc_client_call_finish(call, &message, status);\n"
+    "\n"
+    "\tif (st == STATUS_OK)\n"
+    "\t\t*response = ($Response$ *)message;\n"
+    "\treturn st;\n"
+    "}\n";
+
 static const char source_response[] =
     "\n"
     "enum status\n"
@@ -1004,6 +1049,10 @@ emit_source_method(FILE *out, const struct method *method)
 		emit(out, variables, source_unary);
 	emit(out, variables,
 	    descriptor->client_streaming ? source_start_stream : source_start);
+	if (descriptor->client_streaming)
+		emit(out, variables, source_write);
+	if (descriptor->client_streaming && !descriptor->server_streaming)
+		emit(out, variables, source_finish);
 	if (descriptor->server_streaming)
 		emit(out, variables, source_next);
 	emit(out, variables, source_response);

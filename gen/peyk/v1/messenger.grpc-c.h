@@ -37,13 +37,13 @@ extern const struct rpc_descriptors peyk_v1_messenger_descriptors;
  * is named by its `payload` option: `grpcurl HOST describe
  * peyk.v1.GetPublicKeyRequest` shows it. To call one by hand:
  *
- *     peyk seal --as sara GetPublicKey '{"names": ["hassan"]}' |
- *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey |
- *       peyk open --as sara GetPublicKey
+ *     peyk seal GetPublicKey --as sara '{"names": ["hassan"]}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey 2>&1 |
+ *       peyk open GetPublicKey --as sara
  *
  * HOST is localhost:8022, for example. `-insecure` accepts the certificate
  * that peykd made for itself; a server without TLS is called with
- * `-plaintext`.
+ * `-plaintext`. `2>&1` lets `peyk open` read refusals, too.
  *
  * A sealed RPC that cannot tell who called ends with a bare status, which says
  * no more than "try again"; nothing is known of what was done:
@@ -104,8 +104,11 @@ void messenger_get_server_info_reply(struct rpc_server_call *call,
  * ---- SignUp ----
  *
  * Opens an account: a username, its keys, and a password proof. The caller's
- * key must be the one in the identity. `peyk signup NAME` makes the keys,
- * and calls it.
+ * key must be the one in the identity.
+ *
+ *     peyk seal SignUp --as sara --server HOST |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/SignUp 2>&1 |
+ *       peyk open SignUp --as sara
  *
  * Refused with ALREADY_EXISTS when the name is taken; PERMISSION_DENIED when
  * the server takes no new accounts; FAILED_PRECONDITION when the key was used
@@ -155,9 +158,9 @@ void messenger_sign_up_raw_reply(struct rpc_server_call *call,
  *
  * Looks up the signed identities that belong to usernames.
  *
- *     peyk seal --as sara GetPublicKey '{"names": ["hassan"]}' |
- *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey |
- *       peyk open --as sara GetPublicKey
+ *     peyk seal GetPublicKey --as sara '{"names": ["hassan"]}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey 2>&1 |
+ *       peyk open GetPublicKey --as sara
  *
  * Refused with INVALID_ARGUMENT unless there are 1 to 256 names. A name that
  * nobody has is no error: its entry has no identity.
@@ -205,6 +208,14 @@ void messenger_get_public_key_raw_reply(struct rpc_server_call *call,
  * Hands over 1 to 256 encrypted messages. Each gets an outcome of its own,
  * so look at every result: an unknown recipient is no error of the call.
  *
+ *     peyk seal Send --as sara \
+ *         '{"messages": [{"to": "hassan", "text": "salam mashti"}]}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/Send 2>&1 |
+ *       peyk open Send --as sara
+ *
+ * `to` and `text` are `peyk seal`'s own: it encrypts, and puts in their place
+ * the fields of OutgoingMessage.
+ *
  * Refused with INVALID_ARGUMENT when there are none or more than 256, when a
  * recipient's key has not 32 bytes, or a ciphertext not 48 to 132096; then
  * nothing is stored.
@@ -251,9 +262,9 @@ void messenger_send_raw_reply(struct rpc_server_call *call,
  *
  * Acknowledges what was stored and returns what is pending, oldest first.
  *
- *     peyk seal --as sara Poll '{"waitMs": 60000}' |
- *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/Poll |
- *       peyk open --as sara Poll
+ *     peyk seal Poll --as hassan '{"waitMs": 60000}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/Poll 2>&1 |
+ *       peyk open Poll --as hassan
  *
  * With wait_ms it stays open until something arrives; the server then sends
  * its headers as soon as the request was accepted. A newer poll of the same

@@ -49,6 +49,11 @@ MUST_CHECK enum status grpc_reflection_v1_server_reflection_server_reflection_in
 bool grpc_reflection_v1_server_reflection_server_reflection_info_send_request(
     struct rpc_client_call *call, const Grpc__Reflection__V1__ServerReflectionRequest *request);
 
+/* Waits until the one before was taken, then sends. See
+   rpc_client_call_write(). */
+MUST_CHECK enum status grpc_reflection_v1_server_reflection_server_reflection_info_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Grpc__Reflection__V1__ServerReflectionRequest *request);
+
 /* Waits for the next response. See rpc_client_call_next(). */
 MUST_CHECK enum status grpc_reflection_v1_server_reflection_server_reflection_info_next(struct rpc_client_call *call,
     int64_t timeout_ms, Grpc__Reflection__V1__ServerReflectionResponse **response);

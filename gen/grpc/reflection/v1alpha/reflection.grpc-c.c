@@ -36,6 +36,14 @@ grpc_reflection_v1alpha_server_reflection_server_reflection_info_send_request(
 }
 
 enum status
+grpc_reflection_v1alpha_server_reflection_server_reflection_info_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Grpc__Reflection__V1alpha__ServerReflectionRequest *request)
+{
+	return rpc_client_call_write(
+	    call, timeout_ms, (const ProtobufCMessage *)request);
+}
+
+enum status
 grpc_reflection_v1alpha_server_reflection_server_reflection_info_next(struct rpc_client_call *call,
     int64_t timeout_ms, Grpc__Reflection__V1alpha__ServerReflectionResponse **response)
 {

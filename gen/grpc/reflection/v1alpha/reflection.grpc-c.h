@@ -49,6 +49,11 @@ MUST_CHECK enum status grpc_reflection_v1alpha_server_reflection_server_reflecti
 bool grpc_reflection_v1alpha_server_reflection_server_reflection_info_send_request(
     struct rpc_client_call *call, const Grpc__Reflection__V1alpha__ServerReflectionRequest *request);
 
+/* Waits until the one before was taken, then sends. See
+   rpc_client_call_write(). */
+MUST_CHECK enum status grpc_reflection_v1alpha_server_reflection_server_reflection_info_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Grpc__Reflection__V1alpha__ServerReflectionRequest *request);
+
 /* Waits for the next response. See rpc_client_call_next(). */
 MUST_CHECK enum status grpc_reflection_v1alpha_server_reflection_server_reflection_info_next(struct rpc_client_call *call,
     int64_t timeout_ms, Grpc__Reflection__V1alpha__ServerReflectionResponse **response);

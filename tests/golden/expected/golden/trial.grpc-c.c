@@ -177,6 +177,26 @@ trial_sum_send_request(
 }
 
 enum status
+trial_sum_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Golden__V1__Number *request)
+{
+	return rpc_client_call_write(
+	    call, timeout_ms, (const ProtobufCMessage *)request);
+}
+
+enum status
+trial_sum_finish(struct rpc_client_call *call,
+    Golden__V1__Number **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_finish(call, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Golden__V1__Number *)message;
+	return st;
+}
+
+enum status
 trial_sum_response(
     const struct rpc_client_call *call, Golden__V1__Number **response)
 {
@@ -248,6 +268,14 @@ trial_talk_send_request(
 {
 	return rpc_client_call_send_message(
 	    call, (const ProtobufCMessage *)request);
+}
+
+enum status
+trial_talk_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Golden__V1__EchoRequest *request)
+{
+	return rpc_client_call_write(
+	    call, timeout_ms, (const ProtobufCMessage *)request);
 }
 
 enum status

@@ -109,6 +109,16 @@ MUST_CHECK enum status trial_sum_start(
 bool trial_sum_send_request(
     struct rpc_client_call *call, const Golden__V1__Number *request);
 
+/* Waits until the one before was taken, then sends. See
+   rpc_client_call_write(). */
+MUST_CHECK enum status trial_sum_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Golden__V1__Number *request);
+
+/* Ends the requests and waits for the response. See
+   rpc_client_call_finish(). */
+MUST_CHECK enum status trial_sum_finish(struct rpc_client_call *call,
+    Golden__V1__Number **response, struct rpc_status *status);
+
 /* The response that a call received. See rpc_client_call_unpack(). */
 MUST_CHECK enum status trial_sum_response(
     const struct rpc_client_call *call, Golden__V1__Number **response);
@@ -139,6 +149,11 @@ MUST_CHECK enum status trial_talk_start(
 /* Sends a request. See rpc_client_call_send_message(). */
 bool trial_talk_send_request(
     struct rpc_client_call *call, const Golden__V1__EchoRequest *request);
+
+/* Waits until the one before was taken, then sends. See
+   rpc_client_call_write(). */
+MUST_CHECK enum status trial_talk_write(struct rpc_client_call *call,
+    int64_t timeout_ms, const Golden__V1__EchoRequest *request);
 
 /* Waits for the next response. See rpc_client_call_next(). */
 MUST_CHECK enum status trial_talk_next(struct rpc_client_call *call,
