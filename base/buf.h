@@ -55,6 +55,7 @@ void buf_truncate(struct buf *buf, size_t size);
 /* Makes room for extra more bytes, so that appending them cannot fail. */
 MUST_CHECK enum status buf_reserve(struct buf *buf, size_t extra);
 
+/* Adds to the end: bytes, a string without its NUL, or a big-endian integer. */
 MUST_CHECK enum status buf_append(struct buf *buf, struct bytes bytes);
 MUST_CHECK enum status buf_append_string(struct buf *buf, const char *string);
 MUST_CHECK enum status buf_append_u8(struct buf *buf, uint8_t value);

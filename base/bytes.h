@@ -24,12 +24,14 @@ struct bytes {
 /* The bytes of a string literal, without its NUL. */
 #define BYTES_LITERAL(literal) bytes_make("" literal, sizeof(literal) - 1)
 
+/* `size` bytes at `data`. */
 static inline struct bytes
 bytes_make(const void *data, size_t size)
 {
 	return (struct bytes){ .data = (const uint8_t *)data, .size = size };
 }
 
+/* No bytes at all. */
 static inline struct bytes
 bytes_empty(void)
 {

@@ -103,6 +103,7 @@ MUST_CHECK enum status rpc_client_call_start_message(
 MUST_CHECK enum status rpc_client_call_add_metadata(
     struct rpc_client_call *call, const char *key, struct bytes value);
 
+/* That it was started with. */
 const struct rpc_method *rpc_client_call_method(
     const struct rpc_client_call *call);
 
@@ -121,6 +122,7 @@ void rpc_client_call_free(struct rpc_client_call *call);
 
 /* ---- Watching by waiting ---- */
 
+/* What rpc_client_call_wait() waits for. */
 enum rpc_wait {
 	/* Headers are there, or the end. A server that refuses at once sends
 	   both together; even so the end may show a moment later. */
@@ -140,6 +142,7 @@ enum rpc_wait {
 bool rpc_client_call_wait(
     struct rpc_client_call *call, enum rpc_wait until, int64_t timeout_ms);
 
+/* Without waiting: what has come so far. */
 bool rpc_client_call_has_headers(const struct rpc_client_call *call);
 bool rpc_client_call_has_message(const struct rpc_client_call *call);
 bool rpc_client_call_has_ended(const struct rpc_client_call *call);

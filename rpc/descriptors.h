@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+/* One of them, a constant of generated code. */
 struct rpc_descriptors {
 	/* A serialized google.protobuf.FileDescriptorSet: the file, and all
 	   that it imports, directly or not. As protoc wrote it. */

@@ -56,6 +56,7 @@ struct rpc_status {
 	int64_t pushback_ms;
 };
 
+/* Frees what it holds and makes it OK again. */
 void rpc_status_clear(struct rpc_status *status);
 
 /* Borrowed from `status`; empty when there are none. */

@@ -18,6 +18,7 @@
 struct rpc_client_call;
 struct rpc_server_call;
 
+/* Where a message goes, as seen from this side. */
 enum rpc_direction {
 	RPC_DIRECTION_SENT,     /* by this side */
 	RPC_DIRECTION_RECEIVED, /* by this side */
@@ -28,6 +29,7 @@ enum rpc_direction {
 /* More cannot be added to one server. */
 #define RPC_SERVER_MAX_INTERCEPTORS 16
 
+/* What becomes of a call after on_call. */
 enum rpc_server_intercept {
 	/* The next interceptor, and after the last one the handler. */
 	RPC_SERVER_INTERCEPT_CONTINUE,

@@ -52,6 +52,7 @@ struct rpc_timer {
 	bool is_started;
 };
 
+/* Why rpc_loop_step() returned. */
 enum rpc_loop_result {
 	RPC_LOOP_EVENT,       /* something ran */
 	RPC_LOOP_TIMEOUT,     /* the time was over first */

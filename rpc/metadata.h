@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 
+/* A key and what it holds. */
 struct rpc_metadata {
 	const char *key;
 	struct bytes value;

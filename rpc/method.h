@@ -5,6 +5,7 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+/* On which side messages stream. */
 enum rpc_method_kind {
 	RPC_METHOD_UNARY,
 	RPC_METHOD_SERVER_STREAMING,
@@ -12,6 +13,7 @@ enum rpc_method_kind {
 	RPC_METHOD_BIDI_STREAMING,
 };
 
+/* One method, a constant of generated code. */
 struct rpc_method {
 	const char *path;    /* "/package.Service/Method" */
 	const char *service; /* "package.Service" */

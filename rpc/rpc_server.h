@@ -195,6 +195,7 @@ void rpc_server_close(struct rpc_server *server);
  */
 void rpc_server_stop(struct rpc_server *server, int grace_ms);
 
+/* How many there are. */
 unsigned rpc_server_workers(const struct rpc_server *server);
 
 /* The loop of a worker, to post to it between start and stop. */

@@ -32,6 +32,7 @@ struct rpc_sealed_method {
 
 /* ---- Client ---- */
 
+/* Who makes the requests' envelopes and opens those of the replies. */
 struct rpc_sealed_client {
 	/*
 	 * Seals `body`, calls `method`, opens the reply and replaces `reply`

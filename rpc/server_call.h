@@ -87,6 +87,7 @@ bool rpc_server_call_peer_name(
 /* Milliseconds until the client's deadline, 0 when over, INT64_MAX if none. */
 int64_t rpc_server_call_time_left_ms(const struct rpc_server_call *call);
 
+/* The worker that the call lives on: its number, from 0, and its loop. */
 unsigned rpc_server_call_worker(const struct rpc_server_call *call);
 struct rpc_loop *rpc_server_call_loop(struct rpc_server_call *call);
 
