@@ -37,8 +37,8 @@ struct rpc_server;
 #define RPC_REFLECTION_STREAMS_MAX 128
 
 /*
- * Bytes of answers that clients have not taken, of all streams. When there are
- * as many, a request is answered with RESOURCE_EXHAUSTED, in the stream.
+ * Bytes of answers that clients have not taken, of all streams. A request whose
+ * answer would be too much ends its stream in RESOURCE_EXHAUSTED.
  */
 #define RPC_REFLECTION_UNSENT_MAX ((size_t)16 << 20)
 

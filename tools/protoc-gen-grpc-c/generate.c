@@ -760,17 +760,18 @@ emit_runtime_include(
 }
 
 static void
-emit_header_descriptors(FILE *out, const char *base)
+emit_header_descriptors(
+    FILE *out, const struct generator *generator, const char *base)
 {
 	char *name = describe_name(base);
 
 	fprintf(out,
 	    "\n"
 	    "/* What this file and all that it imports say, for "
-	    "rpc/reflection.h.\n"
+	    "%s/reflection.h.\n"
 	    "   In a C file of its own, %s.descriptors.c. */\n"
 	    "extern const struct rpc_descriptors %s;\n",
-	    base, name);
+	    generator->options->is_in_tree ? "rpc" : "grpc_c", base, name);
 	free(name);
 }
 
@@ -800,7 +801,7 @@ emit_header(FILE *out, const struct generator *generator, const char *base)
 	if (has_sealed(generator))
 		emit_runtime_include(out, generator, "rpc/sealed.h");
 	fputs("\nPROTOBUF_C__BEGIN_DECLS\n", out);
-	emit_header_descriptors(out, base);
+	emit_header_descriptors(out, generator, base);
 	for (size_t s = 0; s < generator->file->n_service; s++)
 		emit_header_service(out, &generator->services[s]);
 	fputs("\nPROTOBUF_C__END_DECLS\n\n#endif\n", out);

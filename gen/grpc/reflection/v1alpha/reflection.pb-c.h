@@ -199,8 +199,8 @@ struct  Grpc__Reflection__V1alpha__ErrorResponse
 {
   ProtobufCMessage base;
   /*
-   * A code of gRPC: 5 (NOT_FOUND), 3 (INVALID_ARGUMENT) if the request asks
-   * for nothing, 8 (RESOURCE_EXHAUSTED) if the server is busy answering others.
+   * A code of gRPC: 5 (NOT_FOUND), or 3 (INVALID_ARGUMENT) if the request asks
+   * for nothing that the server knows.
    */
   int32_t error_code;
   char *error_message;
