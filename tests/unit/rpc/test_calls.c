@@ -1,11 +1,9 @@
 /* rpc/rpc_server.h, server_call.h, client_channel.h, client_call.h */
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "rpc/status_details.h"
@@ -607,13 +605,18 @@ test_streams_go_both_ways(void **state)
 
 /* ---- Cancelling ---- */
 
-static void *
-cancel_soon(void *arg)
-{
-	struct timespec time = {.tv_nsec = 50000000};
+struct canceller {
+	struct trial *trial;
+	struct rpc_client_call *call;
+};
 
-	nanosleep(&time, NULL);
-	rpc_client_call_cancel(arg);
+static void *
+cancel_when_arrived(void *arg)
+{
+	struct canceller *canceller = arg;
+
+	trial_wait(&canceller->trial->arrived, 1);
+	rpc_client_call_cancel(canceller->call);
 	return NULL;
 }
 
@@ -623,12 +626,15 @@ test_calls_are_cancelled_from_another_thread(void **state)
 	struct fixture *fixture = *state;
 	Golden__V1__EchoRequest request = echo("parked");
 	struct rpc_client_call *call;
+	struct canceller canceller;
 	pthread_t thread;
 
 	request.how = GOLDEN__V1__HOW__HOW_PARK;
 	assert_ok(trial_echo_start(
 	    &fixture->client.rpc, NULL, &request, NULL, &call));
-	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, call), 0);
+	canceller = (struct canceller){&fixture->trial, call};
+	assert_int_equal(
+	    pthread_create(&thread, NULL, cancel_when_arrived, &canceller), 0);
 	assert_true(rpc_client_call_wait(call, RPC_WAIT_END, PATIENCE));
 	assert_int_equal(
 	    rpc_client_call_status(call)->code, RPC_CODE_CANCELLED);
@@ -637,41 +643,18 @@ test_calls_are_cancelled_from_another_thread(void **state)
 	trial_wait(&fixture->trial.cancelled, 1);
 }
 
-static volatile sig_atomic_t is_interrupted;
-
-static void
-on_signal(int number)
-{
-	(void)number;
-	is_interrupted = 1;
-}
-
-static void *
-interrupt_soon(void *arg)
-{
-	struct timespec time = {.tv_nsec = 50000000};
-
-	nanosleep(&time, NULL);
-	pthread_kill(*(pthread_t *)arg, SIGUSR1);
-	return NULL;
-}
-
 static void
 test_calls_are_cancelled_by_an_interrupt(void **state)
 {
-	const struct sigaction action = {.sa_handler = on_signal};
 	struct fixture *fixture = *state;
+	struct trial_interrupt interrupt;
 	Golden__V1__EchoRequest request = echo("parked");
-	pthread_t thread, self = pthread_self();
 
 	request.how = GOLDEN__V1__HOW__HOW_PARK;
-	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
-	rpc_loop_set_interrupt(fixture->client.rpc.loop, &is_interrupted);
-	assert_int_equal(
-	    pthread_create(&thread, NULL, interrupt_soon, &self), 0);
+	rpc_loop_set_interrupt(fixture->client.rpc.loop, &trial_is_interrupted);
+	trial_interrupt_start(&interrupt);
 	call_echo(fixture, NULL, &request, RPC_CODE_CANCELLED);
-	pthread_join(thread, NULL);
-	is_interrupted = 0;
+	trial_interrupt_end(&interrupt);
 	request.how = GOLDEN__V1__HOW__HOW_NOW;
 	expect_echo(fixture, &request);
 }
@@ -684,13 +667,14 @@ test_calls_are_woken_after_the_client_left(void **state)
 	Golden__V1__EchoRequest request = echo("left");
 
 	request.how = GOLDEN__V1__HOW__HOW_THREAD;
-	request.delay_ms = 200;
+	trial_hold_back(&fixture->trial, 0);
 	/* Not watched: not known to be dead, and answering is harmless. */
 	call_echo(fixture, &options, &request, RPC_CODE_DEADLINE_EXCEEDED);
 	/* Watched. */
 	request.padding = 1;
 	call_echo(fixture, &options, &request, RPC_CODE_DEADLINE_EXCEEDED);
 	trial_wait(&fixture->trial.cancelled, 1);
+	trial_let_go(&fixture->trial);
 	trial_wait(&fixture->trial.woken, 2);
 	assert_int_equal(fixture->trial.woken_dead, 1);
 	trial_wait(&fixture->trial.destroyed, 2);
@@ -769,9 +753,10 @@ test_server_lets_calls_finish(void **state)
 	struct rpc_client_call *calls[COUNT];
 
 	request.how = GOLDEN__V1__HOW__HOW_THREAD;
-	request.delay_ms = 300;
+	trial_hold_back(&fixture->trial, 0);
 	park(fixture, &request, calls, COUNT);
 	rpc_server_close(fixture->trial.server);
+	trial_let_go(&fixture->trial);
 	rpc_server_stop(fixture->trial.server, 5000);
 	assert_int_equal(fixture->trial.woken, COUNT);
 	assert_int_equal(fixture->trial.destroyed, COUNT);
@@ -787,8 +772,8 @@ test_server_waits_for_who_holds_calls(void **state)
 	struct rpc_client_call *calls[COUNT];
 
 	request.how = GOLDEN__V1__HOW__HOW_THREAD;
-	request.delay_ms = 300;
 	request.padding = 1;
+	trial_hold_back(&fixture->trial, COUNT);
 	park(fixture, &request, calls, COUNT);
 	/* Cancelled at once, and woken all the same. */
 	rpc_server_stop(fixture->trial.server, 0);

@@ -3,13 +3,12 @@
 #include "rpc/loop.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "tests/unit/unit.h"
+#include "trial.h"
 
 struct alarm {
 	struct rpc_timer timer;
@@ -184,41 +183,18 @@ test_loop_runs_posts_of_many_threads_in_order(void **state)
 	rpc_loop_free(loop);
 }
 
-static volatile sig_atomic_t is_interrupted;
-
-static void
-on_signal(int number)
-{
-	(void)number;
-	is_interrupted = 1;
-}
-
-static void *
-interrupt_soon(void *arg)
-{
-	struct timespec time = {.tv_nsec = 50000000};
-
-	nanosleep(&time, NULL);
-	pthread_kill(*(pthread_t *)arg, SIGUSR1);
-	return NULL;
-}
-
 static void
 test_loop_can_be_interrupted(void **state)
 {
-	const struct sigaction action = {.sa_handler = on_signal};
+	struct trial_interrupt interrupt;
 	struct rpc_loop *loop;
-	pthread_t thread, self = pthread_self();
 
 	(void)state;
-	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
 	assert_ok(rpc_loop_new(&loop));
-	rpc_loop_set_interrupt(loop, &is_interrupted);
-	assert_int_equal(
-	    pthread_create(&thread, NULL, interrupt_soon, &self), 0);
+	rpc_loop_set_interrupt(loop, &trial_is_interrupted);
+	trial_interrupt_start(&interrupt);
 	assert_int_equal(rpc_loop_step(loop, -1), RPC_LOOP_INTERRUPTED);
-	pthread_join(thread, NULL);
-	is_interrupted = 0;
+	trial_interrupt_end(&interrupt);
 	assert_int_equal(rpc_loop_step(loop, 1), RPC_LOOP_TIMEOUT);
 	rpc_loop_free(loop);
 }

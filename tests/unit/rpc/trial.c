@@ -1,10 +1,12 @@
 #include "trial.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -12,13 +14,126 @@
 
 #include "tests/unit/unit.h"
 
-static void
-sleep_ms(unsigned ms)
-{
-	struct timespec time = {
-	    .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+/* ---- Counters that one can wait for, and threads held back ---- */
 
-	nanosleep(&time, NULL);
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t has_changed = PTHREAD_COND_INITIALIZER;
+
+static void
+bump(atomic_int *counter)
+{
+	pthread_mutex_lock(&lock);
+	(*counter)++;
+	pthread_cond_broadcast(&has_changed);
+	pthread_mutex_unlock(&lock);
+}
+
+void
+trial_wait(atomic_int *counter, int value)
+{
+	struct timespec end;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 20;
+	pthread_mutex_lock(&lock);
+	while (*counter < value && error == 0)
+		error = pthread_cond_timedwait(&has_changed, &lock, &end);
+	pthread_mutex_unlock(&lock);
+	assert_true(*counter >= value);
+}
+
+void
+trial_hold_back(struct trial *trial, int until_cancelled)
+{
+	pthread_mutex_lock(&lock);
+	trial->is_held_back = true;
+	trial->until_cancelled = until_cancelled;
+	pthread_mutex_unlock(&lock);
+}
+
+void
+trial_let_go(struct trial *trial)
+{
+	pthread_mutex_lock(&lock);
+	trial->is_held_back = false;
+	pthread_cond_broadcast(&has_changed);
+	pthread_mutex_unlock(&lock);
+}
+
+/* What a thread does before it answers; turns vary the order of things. */
+static void
+be_held_back(struct trial *trial, unsigned turns)
+{
+	pthread_mutex_lock(&lock);
+	while (trial->is_held_back &&
+	       (trial->until_cancelled == 0 ||
+		   trial->cancelled < trial->until_cancelled))
+		pthread_cond_wait(&has_changed, &lock);
+	pthread_mutex_unlock(&lock);
+	while (turns-- > 0)
+		sched_yield();
+}
+
+/* ---- Interrupting ---- */
+
+volatile sig_atomic_t trial_is_interrupted;
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	trial_is_interrupted = 1;
+}
+
+/* The letter after the name in brackets. */
+static bool
+is_asleep(pid_t thread)
+{
+	char path[64], line[256] = "";
+	const char *state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)thread);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof(line), file));
+	fclose(file);
+	state = strrchr(line, ')');
+	assert_non_null(state);
+	return state[1] == ' ' && state[2] == 'S';
+}
+
+static void *
+interrupt_when_asleep(void *arg)
+{
+	const struct trial_interrupt *interrupt = arg;
+
+	while (!is_asleep(interrupt->sleeper_id))
+		sched_yield();
+	pthread_kill(interrupt->sleeper, SIGUSR1);
+	return NULL;
+}
+
+void
+trial_interrupt_start(struct trial_interrupt *interrupt)
+{
+	const struct sigaction action = {.sa_handler = on_signal};
+
+	assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+	interrupt->sleeper = pthread_self();
+	interrupt->sleeper_id = gettid();
+	assert_int_equal(pthread_create(&interrupt->thread, NULL,
+			     interrupt_when_asleep, interrupt),
+	    0);
+}
+
+void
+trial_interrupt_end(struct trial_interrupt *interrupt)
+{
+	pthread_join(interrupt->thread, NULL);
+	assert_int_equal(trial_is_interrupted, 1);
+	trial_is_interrupted = 0;
 }
 
 /* ---- Echo ---- */
@@ -56,7 +171,7 @@ parked_destroy(void *user)
 {
 	struct parked *parked = user;
 
-	parked->trial->destroyed++;
+	bump(&parked->trial->destroyed);
 	free(parked);
 }
 
@@ -65,9 +180,9 @@ on_wake(struct rpc_server_call *call, bool is_alive, void *arg)
 {
 	struct parked *parked = arg;
 
-	parked->trial->woken++;
+	bump(&parked->trial->woken);
 	if (!is_alive)
-		parked->trial->woken_dead++;
+		bump(&parked->trial->woken_dead);
 	/* The request is gone once the call was answered. */
 	if (parked->is_answered)
 		return;
@@ -82,9 +197,9 @@ wake_later(void *arg)
 	struct parked *parked = arg;
 	struct trial *trial = parked->trial;
 
-	sleep_ms(parked->request->delay_ms);
+	be_held_back(trial, parked->request->delay_ms);
 	assert_true(rpc_server_call_wake(parked->call, on_wake, parked));
-	trial->threads--;
+	bump(&trial->woke);
 	return NULL;
 }
 
@@ -95,10 +210,10 @@ release_later(void *arg)
 	struct trial *trial = parked->trial;
 	struct rpc_server_call *call = parked->call;
 
-	sleep_ms(parked->request->delay_ms);
+	be_held_back(trial, parked->request->delay_ms);
 	rpc_server_call_release(call);
 	rpc_server_call_release(call);
-	trial->threads--;
+	bump(&trial->woke);
 	return NULL;
 }
 
@@ -108,12 +223,12 @@ wake_twice(void *arg)
 	struct parked *parked = arg;
 	struct trial *trial = parked->trial;
 
-	sleep_ms(parked->request->delay_ms);
+	be_held_back(trial, parked->request->delay_ms);
 	assert_true(rpc_server_call_wake(parked->call, on_wake, parked));
 	/* The second hold keeps the call until this has worked. */
 	while (!rpc_server_call_wake(parked->call, on_wake, parked))
 		trial->woken_busy++;
-	trial->threads--;
+	bump(&trial->woke);
 	return NULL;
 }
 
@@ -141,7 +256,7 @@ on_cancel(struct rpc_server_call *call, void *arg)
 	struct parked *parked = arg;
 
 	assert_false(rpc_server_call_is_alive(call));
-	parked->trial->cancelled++;
+	bump(&parked->trial->cancelled);
 }
 
 static void
@@ -214,7 +329,7 @@ handle_echo(void *service, struct rpc_server_call *call,
 		echo_answer(call, request);
 		break;
 	}
-	trial->arrived++;
+	bump(&trial->arrived);
 }
 
 /* ---- Count ---- */
@@ -231,7 +346,7 @@ counting_destroy(void *user)
 {
 	struct counting *counting = user;
 
-	counting->trial->destroyed++;
+	bump(&counting->trial->destroyed);
 	free(counting->padding);
 	free(counting);
 }
@@ -243,7 +358,7 @@ count_on(struct rpc_server_call *call, bool is_alive, void *arg)
 	Golden__V1__Number number = GOLDEN__V1__NUMBER__INIT;
 
 	if (!is_alive) {
-		counting->trial->cancelled++;
+		bump(&counting->trial->cancelled);
 		return;
 	}
 	if (counting->next > counting->request.to) {
@@ -261,7 +376,7 @@ count_on(struct rpc_server_call *call, bool is_alive, void *arg)
 	assert_true(trial_count_send(call, &number, count_on, counting));
 	/* One at a time. */
 	assert_false(trial_count_send(call, &number, count_on, counting));
-	counting->trial->sent++;
+	bump(&counting->trial->sent);
 }
 
 static void
@@ -277,7 +392,7 @@ handle_count(void *service, struct rpc_server_call *call,
 	counting->padding = calloc(1, request->padding + 1u);
 	assert_non_null(counting->padding);
 	rpc_server_call_set_user(call, counting, counting_destroy);
-	counting->trial->arrived++;
+	bump(&counting->trial->arrived);
 	count_on(call, true, counting);
 }
 
@@ -382,17 +497,8 @@ void
 trial_stop(struct trial *trial, int grace_ms)
 {
 	rpc_server_stop(trial->server, grace_ms);
-	while (trial->threads > 0)
-		sleep_ms(1);
+	trial_wait(&trial->woke, trial->threads);
 	rpc_server_free(trial->server);
-}
-
-void
-trial_wait(atomic_int *counter, int value)
-{
-	for (int i = 0; i < 500 && *counter < value; i++)
-		sleep_ms(10);
-	assert_true(*counter >= value);
 }
 
 void

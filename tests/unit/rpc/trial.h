@@ -3,7 +3,11 @@
 
 /* A server of golden.v1.Trial that answers as each request asks it to. */
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 #include "golden/trial.grpc-c.h"
 #include "rpc/rpc_server.h"
@@ -16,7 +20,10 @@ struct trial {
 	atomic_int arrived, cancelled, sent, woken, woken_dead, destroyed;
 	atomic_int woken_busy;
 	_Atomic int64_t time_left_ms; /* of the last Echo */
-	atomic_int threads;           /* that will still wake a call */
+	atomic_int threads;           /* that wake calls */
+	atomic_int woke;              /* those that are done with it */
+	bool is_held_back;
+	int until_cancelled;
 };
 
 /* `options` and `tls` may be NULL. Everything works or the test fails. */
@@ -24,8 +31,28 @@ void trial_start(struct trial *trial, const struct rpc_server_options *options,
     const struct rpc_server_tls *tls);
 void trial_stop(struct trial *trial, int grace_ms);
 
-/* Waits up to 5 s for a counter to reach a value. */
+/* Waits up to 20 s for a counter of any trial to reach a value. */
 void trial_wait(atomic_int *counter, int value);
+
+/*
+ * From here on, threads of HOW_THREAD wait with their answer until
+ * trial_let_go(), or until so many calls were cancelled (0: not for that).
+ */
+void trial_hold_back(struct trial *trial, int until_cancelled);
+void trial_let_go(struct trial *trial);
+
+/*
+ * A thread that sends SIGUSR1 to the calling one once that one sleeps; its
+ * handler sets trial_is_interrupted.
+ */
+struct trial_interrupt {
+	pthread_t thread, sleeper;
+	pid_t sleeper_id;
+};
+extern volatile sig_atomic_t trial_is_interrupted;
+void trial_interrupt_start(struct trial_interrupt *interrupt);
+/* Waits for the thread and clears the flag. */
+void trial_interrupt_end(struct trial_interrupt *interrupt);
 
 /* A client of it: a loop and a channel. `tls` may be NULL. */
 struct trial_client {
