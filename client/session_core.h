@@ -8,7 +8,7 @@
 #include "client/session_request.h"
 #include "rpc/sealed.h"
 
-/* The inside of a session: for session.c and session_request.c only. */
+/* The inside of a session: for session*.c and settling.c only. */
 struct session {
 	struct rpc_sealed_client peer; /* first: generated stubs see this */
 	struct client_error *peer_error;
