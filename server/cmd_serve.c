@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "channel/server_info.h"
+#include "rpc/reflection.h"
 #include "rpc/rpc_server.h"
 #include "server/accept_guard.h"
 #include "server/command.h"
@@ -44,6 +45,7 @@ struct serving {
 	struct caller_context context;
 	struct services services;
 	struct peer peer;
+	struct rpc_reflection *reflection;
 	struct rpc_server *rpc;
 	int port;
 	uint64_t connections_max;
@@ -296,6 +298,21 @@ add_port(struct serving *serving)
 	return code;
 }
 
+static enum status
+register_reflection(struct serving *serving)
+{
+	static const struct rpc_descriptors *const files[] = {
+	    &peyk_v1_messenger_descriptors};
+	enum status st;
+
+	if (serving->options->is_reflection_off)
+		return STATUS_OK;
+	if ((st = rpc_reflection_new(files, 1, &serving->reflection)) !=
+	    STATUS_OK)
+		return st;
+	return rpc_reflection_register(serving->reflection, serving->rpc);
+}
+
 static enum command_exit
 start_rpc(struct serving *serving)
 {
@@ -311,7 +328,8 @@ start_rpc(struct serving *serving)
 		    "files (ulimit -n, LimitNOFILE=).");
 	if (rpc_server_new(&options, &serving->rpc) != STATUS_OK ||
 	    messenger_register_sealed(serving->rpc, &services_plain,
-		&serving->services, &serving->peer.sealed) != STATUS_OK)
+		&serving->services, &serving->peer.sealed) != STATUS_OK ||
+	    register_reflection(serving) != STATUS_OK)
 		return no_memory();
 	if ((code = add_port(serving)) != COMMAND_EXIT_DONE)
 		return code;
@@ -448,6 +466,7 @@ stop(struct serving *serving)
 	if (serving->store != NULL)
 		store_stop(serving->store);
 	rpc_server_free(serving->rpc);
+	rpc_reflection_free(serving->reflection);
 	info_service_free(serving->services.info);
 	store_free(serving->store);
 	hasher_free(serving->hasher);

@@ -233,6 +233,18 @@ set_registration(struct options *options, const char *value)
 }
 
 static bool
+set_reflection(struct options *options, const char *value)
+{
+	if (strcmp(value, "on") == 0)
+		options->is_reflection_off = false;
+	else if (strcmp(value, "off") == 0)
+		options->is_reflection_off = true;
+	else
+		return false;
+	return true;
+}
+
+static bool
 set_log_level(struct options *options, const char *value)
 {
 	return log_level_parse(value, &options->log_level) == STATUS_OK;
@@ -273,6 +285,8 @@ static const struct option_spec specs[] = {
 	"serving threads (one for each processor)"},
     {"registration", "open|closed", NULL, SERVE, set_registration,
 	"open or closed", "whether anyone may sign up (open)"},
+    {"reflection", "on|off", NULL, SERVE, set_reflection, "on or off",
+	"whether tools such as grpcurl are told what the server serves (on)"},
     {"migrate", "yes|no", "yes", INIT | SERVE, set_migrate, "yes or no",
 	"bring the database's schema up to date first"},
     {"log-level", "LEVEL", NULL, INIT | SERVE | MIGRATE, set_log_level,

@@ -57,6 +57,7 @@ struct options {
 	uint32_t workers; /* 0: one for each processor */
 	bool migrate;
 	bool is_registration_open;
+	bool is_reflection_off;
 	enum log_level log_level;
 	int argument_count; /* what is no option; borrowed from argv */
 	char **arguments;
