@@ -1,12 +1,14 @@
 # gRPC's own C++ library, for what is compared with ours or must get along
 # with it. Nothing else in the tree needs a C++ compiler.
 #
-#   include(${PROJECT_SOURCE_DIR}/cmake/grpcpp.cmake)    # not in a function
 #   if(PEYK_GRPCPP_FOUND)
 #       peyk_grpcpp_library(NAME ROOT directory PROTOS a/b.proto ...)
 #
 # makes a library of protoc's C++ messages and gRPC's C++ stubs, to be included
 # as "a/b.grpc.pb.h". ROOT is what the names of the files begin at.
+#
+# Included once, at the top: CMake wants a language to be enabled above whatever
+# uses it, and fails when it configures again otherwise.
 
 set(PEYK_GRPCPP_FOUND FALSE)
 include(CheckLanguage)
