@@ -34,8 +34,9 @@ extern const struct rpc_descriptors peyk_v1_messenger_descriptors;
  * GetServerInfo is in the clear. Every other RPC is sealed: its request is
  * signed by the caller, numbered, and encrypted to the server; its reply is
  * signed by the server and encrypted to the caller. What an RPC carries inside
- * is named by its `payload` option: `grpcurl HOST describe
- * peyk.v1.GetPublicKeyRequest` shows it. To call one by hand:
+ * is named by its `payload` option, and shown by
+ * `grpcurl -insecure HOST describe peyk.v1.GetPublicKeyRequest`. To call one
+ * by hand:
  *
  *     peyk seal GetPublicKey --as sara '{"names": ["hassan"]}' |
  *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetPublicKey 2>&1 |
@@ -112,9 +113,9 @@ void messenger_get_server_info_reply(struct rpc_server_call *call,
  *
  * Refused with ALREADY_EXISTS when the name is taken; PERMISSION_DENIED when
  * the server takes no new accounts; FAILED_PRECONDITION when the key was used
- * before; INVALID_ARGUMENT when the name is not allowed, the
- * identity does not verify, or a field has the wrong size. A refused sign-up
- * has spent its key: try again with a new one.
+ * before; INVALID_ARGUMENT when the name is not allowed, the identity does
+ * not verify, or a field has the wrong size. A refused sign-up has spent its
+ * key: try again with a new one.
  */
 extern const struct rpc_method messenger_sign_up_method;
 
