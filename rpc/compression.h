@@ -19,10 +19,4 @@ enum rpc_compression {
 	RPC_COMPRESSION_GZIP,
 };
 
-/*
- * Sets of them, for rpc_server_options.accepted_compression. None is in every
- * set.
- */
-#define RPC_COMPRESSION_BIT(compression) (1u << (compression))
-
 #endif

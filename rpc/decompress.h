@@ -12,12 +12,20 @@
 #include <stddef.h>
 
 #include <grpc/byte_buffer.h>
+#include <grpc/grpc.h>
 #include <grpc/slice.h>
 
 #include "base/status.h"
 
-/* Whether the message travelled compressed. */
+/* Whether the message travelled compressed, in a way that gRPC knows. */
 bool rpc_buffer_is_compressed(const grpc_byte_buffer *buffer);
+
+/*
+ * Whether the last message that the call received said that it is compressed.
+ * Where rpc_buffer_is_compressed() says no, its sender named no algorithm or
+ * an unknown one: gRPC does not tell which, and hands the bytes on.
+ */
+bool rpc_call_has_compressed_flag(grpc_call *core);
 
 /*
  * The content of a received message in one piece, of at most `max_bytes` where

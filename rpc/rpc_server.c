@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-#include <grpc/grpc_security.h>
-
 #include "rpc/server_core.h"
 
 #define DEFAULT_MAX_METADATA_BYTES 8192
@@ -24,6 +22,7 @@
 #define DEFAULT_REQUEST_TIMEOUT_MS 30000
 #define DEFAULT_MAX_UNSENT_BYTES ((size_t)256 << 20)
 #define DEFAULT_ANSWER_TIMEOUT_MS 60000
+#define DEFAULT_MAX_WAITING_STREAMS 1024
 
 /* What a connection without calls is left with when the server stops. */
 #define IDLE_GRACE_MS 1000
@@ -32,7 +31,7 @@
 #define MAX_ARGS 16
 
 /* Messages are counted in int by gRPC's arguments. */
-#define MAX_MESSAGE_BYTES INT_MAX
+#define MAX_MESSAGE_BYTES ((size_t)INT_MAX)
 
 static void
 set_defaults(struct rpc_server_options *options)
@@ -65,6 +64,8 @@ set_defaults(struct rpc_server_options *options)
 		options->max_unsent_bytes = DEFAULT_MAX_UNSENT_BYTES;
 	if (options->answer_timeout_ms == 0)
 		options->answer_timeout_ms = DEFAULT_ANSWER_TIMEOUT_MS;
+	if (options->max_waiting_streams == 0)
+		options->max_waiting_streams = DEFAULT_MAX_WAITING_STREAMS;
 }
 
 static void
@@ -108,6 +109,13 @@ create_core(const struct rpc_server_options *options)
 	add_arg(args, count, GRPC_ARG_ENABLE_CHANNELZ, 0);
 	/* It would open each stream's window to 4 MiB before anyone reads. */
 	add_arg(args, count, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+	/* Received messages come as they were sent: gRPC would decompress them
+	   without a limit. */
+	add_arg(args, count, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+	/* Without this part of gRPC, clients are told of no algorithm. */
+	if (options->refuse_compression)
+		add_arg(
+		    args, count, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
 	quota = grpc_resource_quota_create("rpc_server");
 	grpc_resource_quota_resize(quota, options->max_buffer_bytes);
 	assert(*count < MAX_ARGS);
@@ -174,7 +182,9 @@ rpc_server_new(
 
 	if (options != NULL &&
 	    (options->workers > RPC_SERVER_MAX_WORKERS ||
-		options->max_message_bytes > MAX_MESSAGE_BYTES))
+		options->max_message_bytes > MAX_MESSAGE_BYTES ||
+		(options->refuse_compression &&
+		    options->compression > RPC_COMPRESSION_NONE)))
 		return STATUS_INVALID;
 	if ((server = calloc(1, sizeof(*server))) == NULL)
 		return STATUS_NOMEM;
@@ -205,7 +215,7 @@ rpc_server_new(
 		worker->index = i;
 		worker->cancel.run = run_cancel;
 		worker->stop.run = run_stop;
-		rpc_worker_init_queues(worker);
+		rpc_worker_init_budgets(worker);
 		grpc_server_register_completion_queue(
 		    server->core, rpc_loop_queue(worker->loop), NULL);
 		server->worker_count++;
@@ -239,6 +249,7 @@ rpc_server_free(struct rpc_server *server)
 	else
 		drain_unstarted(server);
 	grpc_server_destroy(server->core);
+	rpc_server_ports_free(server->ports);
 	for (unsigned i = 0; i < server->worker_count; i++)
 		rpc_loop_free(server->workers[i].loop);
 	free(server->workers);
@@ -279,62 +290,28 @@ rpc_server_register(struct rpc_server *server, const struct rpc_method *method,
 	return STATUS_OK;
 }
 
-static grpc_server_credentials *
-create_credentials(const struct rpc_server_tls *tls)
-{
-	grpc_ssl_pem_key_cert_pair pair;
-	grpc_ssl_server_certificate_config *config;
-	grpc_ssl_server_credentials_options *options;
-
-	if (tls == NULL)
-		return grpc_insecure_server_credentials_create();
-	pair.private_key = tls->private_key;
-	pair.cert_chain = tls->certificate_chain;
-	/* The options own the configuration, the credentials the options. */
-	config = grpc_ssl_server_certificate_config_create(NULL, &pair, 1);
-	options = grpc_ssl_server_credentials_create_options_using_config(
-	    GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE, config);
-	return grpc_ssl_server_credentials_create_with_options(options);
-}
-
-/*
- * gRPC says only that a port could not be added. Credentials that do not work
- * on a free port of a server without a purpose are what is wrong.
- */
-static bool
-are_usable(grpc_server_credentials *credentials)
-{
-	struct rpc_server *probe = NULL;
-	int port;
-
-	if (rpc_server_new(NULL, &probe) != STATUS_OK)
-		return true;
-	port =
-	    grpc_server_add_http2_port(probe->core, "127.0.0.1:0", credentials);
-	rpc_server_free(probe);
-	return port != 0;
-}
-
 enum status
 rpc_server_add_port(struct rpc_server *server, const char *address,
     const struct rpc_server_tls *tls, int *port)
 {
-	grpc_server_credentials *credentials = create_credentials(tls);
-	enum status st = STATUS_OK;
+	struct rpc_server_port *secured = NULL;
+	grpc_server_credentials *credentials;
+	enum status st;
 	int chosen;
 
 	assert(!server->is_started);
-	if (credentials == NULL)
-		return STATUS_INVALID;
+	st = rpc_server_port_new(server, tls, &secured, &credentials);
+	if (st != STATUS_OK)
+		return st;
 	chosen = grpc_server_add_http2_port(server->core, address, credentials);
-	if (chosen == 0)
-		st = tls != NULL && !are_usable(credentials)
-			 ? STATUS_INVALID
-			 : STATUS_UNAVAILABLE;
-	else if (port != NULL)
-		*port = chosen;
 	grpc_server_credentials_release(credentials);
-	return st;
+	if (chosen == 0)
+		return STATUS_UNAVAILABLE;
+	if (secured != NULL)
+		rpc_server_port_set_number(secured, chosen);
+	if (port != NULL)
+		*port = chosen;
+	return STATUS_OK;
 }
 
 static void *

@@ -73,10 +73,9 @@ struct rpc_server_options {
 	/* How answers are compressed where the call does not choose: only for
 	   clients that accept it. Default: not at all. */
 	enum rpc_compression compression;
-	/* RPC_COMPRESSION_BIT()s of what requests may use; what is not among
-	   them ends in UNIMPLEMENTED, and answers do not use it either.
-	   RPC_COMPRESSION_NONE alone turns it off. Default: everything. */
-	unsigned accepted_compression;
+	/* Compressed requests end in UNIMPLEMENTED, and answers are not
+	   compressed: for messages that do not shrink, such as sealed ones. */
+	bool refuse_compression;
 	/* Calls at once on one connection; more wait at the client. Default
 	   1024. */
 	unsigned max_streams;
@@ -122,7 +121,8 @@ struct rpc_server_tls {
 MUST_CHECK enum status rpc_server_tls_check(
     const struct rpc_server_tls *tls, int64_t now, int64_t *expires);
 
-/* `options` may be NULL. STATUS_NOMEM, STATUS_INVALID (too many workers). */
+/* `options` may be NULL. STATUS_NOMEM; STATUS_INVALID: too many workers, too
+   long messages, or compression that is refused. */
 MUST_CHECK enum status rpc_server_new(
     const struct rpc_server_options *options, struct rpc_server **server);
 

@@ -23,7 +23,7 @@
  *     worker:         finish(call, is_alive, arg) { reply }
  *
  * A handler that returns without an answer, a hold, a timer and an on_cancel
- * has forgotten the call: the runtime answers INTERNAL for it.
+ * has forgotten the call: the runtime answers UNKNOWN for it.
  *
  * A parked call costs what gRPC needs (about 12 KiB) and under 1 KiB here,
  * besides its request.
@@ -160,8 +160,11 @@ void rpc_server_call_fail_retry(struct rpc_server_call *call,
 /*
  * Streams: sends one message. `on_sent` (may be NULL) runs when gRPC has taken
  * it over and the next may follow: flow control makes it wait for the client.
- * False when a message is still on its way; nothing was done then.
- * `is_alive` is false when it can no longer arrive.
+ * False, and nothing was sent, when a message is still on its way, when the
+ * call is over, and when too many answers wait for their clients
+ * (rpc_server_options.max_unsent_bytes): the call then ends soon, and on_cancel
+ * runs. `is_alive` is false when the message can no longer arrive. An answer
+ * given meanwhile takes the place of the call back.
  */
 typedef void rpc_server_call_fn(
     struct rpc_server_call *call, bool is_alive, void *arg);
@@ -173,9 +176,11 @@ bool rpc_server_call_send_message(struct rpc_server_call *call,
 void rpc_server_call_finish(struct rpc_server_call *call);
 
 /*
- * Streams of requests: asks for the next message. `on_message` runs once;
- * `message` is valid while it runs; `is_end` tells that there are no more.
- * False when one is being waited for already.
+ * Streams of requests: asks for the next message. `on_message` runs once, or
+ * never if the client leaves or is refused first (on_cancel runs then);
+ * `message` is valid while it runs; `is_end` tells that the client has sent all
+ * it wanted to. False when one is being waited for already, or the call is
+ * over.
  */
 typedef void rpc_server_call_message_fn(
     struct rpc_server_call *call, struct bytes message, bool is_end, void *arg);
@@ -186,9 +191,10 @@ bool rpc_server_call_receive(struct rpc_server_call *call,
 
 /*
  * `on_cancel` runs on the worker when the client has gone, has cancelled, or
- * its deadline is over, or the server stops; not after an answer. From here on
- * (and not before: it costs a completion) such a call is known to be dead.
- * Within it, undo what was parked. An answer is no longer needed.
+ * its deadline is over, or the server stops, or the runtime has ended the call
+ * (a stream's message that is too long or too late); not after an answer. From
+ * here on (and not before: it costs a completion) such a call is known to be
+ * dead. Within it, undo what was parked. An answer is no longer needed.
  */
 void rpc_server_call_on_cancel(struct rpc_server_call *call,
     void (*on_cancel)(struct rpc_server_call *call, void *arg), void *arg);

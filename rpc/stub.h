@@ -19,7 +19,7 @@ MUST_CHECK enum status rpc_stub_unpack(
 
 /*
  * Unpacks the request of a call as its method says; it lives until the answer.
- * NULL: it did not parse, and the call was answered INVALID_ARGUMENT.
+ * NULL: it did not parse, and the call was answered INTERNAL.
  */
 const ProtobufCMessage *rpc_stub_request(
     struct rpc_server_call *call, struct bytes packed);

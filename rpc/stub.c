@@ -1,0 +1,72 @@
+#include "rpc/stub.h"
+
+#include <stdlib.h>
+
+#include "rpc/server_call.h"
+#include "rpc/wire_field.h"
+
+/*
+ * protobuf-c needs up to 48 bytes of memory for two bytes of input (unknown
+ * fields, empty submessages). A peer gets this much and no more; an honest
+ * message takes less than its own size and the structs.
+ */
+#define UNPACK_MEMORY_FACTOR 8
+#define UNPACK_MEMORY_BASE ((size_t)64 << 10)
+
+static void *
+unpack_alloc(void *data, size_t size)
+{
+	size_t *left = data;
+
+	if (size > *left)
+		return NULL;
+	*left -= size;
+	return malloc(size);
+}
+
+static void
+unpack_free(void *data, void *memory)
+{
+	(void)data;
+	free(memory);
+}
+
+enum status
+rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
+    struct bytes packed, ProtobufCMessage **message)
+{
+	size_t left = UNPACK_MEMORY_BASE + UNPACK_MEMORY_FACTOR * packed.size;
+	ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &left};
+	ProtobufCMessage *unpacked;
+
+	if (!rpc_wire_is_shallow(descriptor, packed))
+		return STATUS_INVALID;
+	unpacked = protobuf_c_message_unpack(
+	    descriptor, &allocator, packed.size, packed.data);
+	if (unpacked == NULL)
+		return STATUS_INVALID;
+	*message = unpacked;
+	return STATUS_OK;
+}
+
+const ProtobufCMessage *
+rpc_stub_request(struct rpc_server_call *call, struct bytes packed)
+{
+	ProtobufCMessage *message = NULL;
+
+	if (rpc_stub_unpack(rpc_server_call_method(call)->request, packed,
+		&message) != STATUS_OK) {
+		rpc_server_call_fail(call, RPC_CODE_INTERNAL,
+		    "the request is malformed", bytes_empty());
+		return NULL;
+	}
+	rpc_server_call_keep_request(call, message);
+	return message;
+}
+
+void
+rpc_stub_unimplemented(struct rpc_server_call *call)
+{
+	rpc_server_call_fail(call, RPC_CODE_UNIMPLEMENTED,
+	    "there is no such method", bytes_empty());
+}
