@@ -109,18 +109,21 @@ now_ms(void)
 	return (int64_t)clock_monotonic_ms();
 }
 
+/* One more, since the current millisecond is partly over. */
+static int64_t
+time_after(int64_t delay_ms)
+{
+	int64_t now = now_ms();
+
+	return delay_ms < INT64_MAX - now ? now + delay_ms + 1 : INT64_MAX;
+}
+
 void
 rpc_timer_start(
     struct rpc_loop *loop, struct rpc_timer *timer, int64_t delay_ms)
 {
-	int64_t now = now_ms();
-
 	rpc_timer_stop(loop, timer);
-	if (delay_ms < 0)
-		delay_ms = 0;
-	/* One more, since the current millisecond is partly over. */
-	timer->due_ms =
-	    delay_ms < INT64_MAX - now ? now + delay_ms + 1 : INT64_MAX;
+	timer->due_ms = time_after(delay_ms < 0 ? 0 : delay_ms);
 	timer->child = timer->sibling = timer->previous = NULL;
 	timer->is_started = true;
 	loop->timers = heap_merge(loop->timers, timer);
@@ -254,58 +257,47 @@ is_interrupted(const struct rpc_loop *loop)
 	return loop->interrupt != NULL && *loop->interrupt != 0;
 }
 
-/* How long gRPC may wait, of `left_ms` (negative: for ever). */
+/*
+ * Until when gRPC may wait, at the latest until `end_ms` (INT64_MAX: for ever).
+ * Its clock is ours.
+ */
 static gpr_timespec
-wait_deadline(const struct rpc_loop *loop, int64_t left_ms)
+wait_until(const struct rpc_loop *loop, int64_t end_ms)
 {
-	int64_t wait_ms = left_ms;
+	if (loop->timers != NULL && loop->timers->due_ms < end_ms)
+		end_ms = loop->timers->due_ms;
+	if (loop->interrupt != NULL) {
+		int64_t check_ms = now_ms() + INTERRUPT_CHECK_MS;
 
-	if (loop->timers != NULL) {
-		int64_t timer_ms = loop->timers->due_ms - now_ms();
-
-		if (timer_ms < 0)
-			timer_ms = 0;
-		if (wait_ms < 0 || timer_ms < wait_ms)
-			wait_ms = timer_ms;
+		if (check_ms < end_ms)
+			end_ms = check_ms;
 	}
-	if (loop->interrupt != NULL &&
-	    (wait_ms < 0 || wait_ms > INTERRUPT_CHECK_MS))
-		wait_ms = INTERRUPT_CHECK_MS;
-	if (wait_ms < 0)
+	if (end_ms == INT64_MAX)
 		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
-	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-	    gpr_time_from_millis(wait_ms, GPR_TIMESPAN));
+	return (gpr_timespec){
+	    .tv_sec = end_ms / 1000,
+	    .tv_nsec = (int32_t)(end_ms % 1000) * 1000000,
+	    .clock_type = GPR_CLOCK_MONOTONIC,
+	};
 }
 
 enum rpc_loop_result
 rpc_loop_step(struct rpc_loop *loop, int64_t timeout_ms)
 {
-	int64_t end_ms = 0;
+	int64_t end_ms = timeout_ms < 0 ? INT64_MAX : 0;
 
 	if (loop->is_drained)
 		return RPC_LOOP_CLOSED;
-	if (timeout_ms > 0) {
-		int64_t now = now_ms();
-
-		end_ms =
-		    timeout_ms < INT64_MAX - now ? now + timeout_ms : INT64_MAX;
-	}
+	if (timeout_ms > 0)
+		end_ms = time_after(timeout_ms);
 	for (;;) {
-		int64_t left_ms = timeout_ms;
 		bool has_run = run_timers(loop);
 		grpc_event event;
 
 		if (is_interrupted(loop))
 			return RPC_LOOP_INTERRUPTED;
-		if (timeout_ms > 0) {
-			left_ms = end_ms - now_ms();
-			if (left_ms < 0)
-				left_ms = 0;
-		}
-		if (has_run)
-			left_ms = 0;
 		event = grpc_completion_queue_next(
-		    loop->queue, wait_deadline(loop, left_ms), NULL);
+		    loop->queue, wait_until(loop, has_run ? 0 : end_ms), NULL);
 		switch (event.type) {
 		case GRPC_OP_COMPLETE: {
 			struct rpc_event *tag = event.tag;
@@ -319,7 +311,7 @@ rpc_loop_step(struct rpc_loop *loop, int64_t timeout_ms)
 		case GRPC_QUEUE_TIMEOUT:
 			if (has_run || run_timers(loop))
 				return RPC_LOOP_EVENT;
-			if (timeout_ms >= 0 && left_ms == 0)
+			if (end_ms < INT64_MAX && end_ms <= now_ms())
 				return RPC_LOOP_TIMEOUT;
 			break;
 		}
