@@ -91,7 +91,6 @@ class Peer:
     secure = False
     to_theirs = PLAIN  # what its server answers
     to_ours = PLAIN    # what its client calls
-    environment = {}
 
     def server(self):
         raise NotImplementedError
@@ -112,6 +111,12 @@ def found(path):
     return str(path)
 
 
+def installed(program):
+    if shutil.which(program) is None:
+        raise Unavailable(f"{program} is not installed")
+    return program
+
+
 class Ours(Peer):
     to_theirs = to_ours = PLAIN + COMPRESSED
 
@@ -126,8 +131,6 @@ class Go(Peer):
     """The programs that grpc-go publishes; it has no compressed cases."""
 
     required = secure = True
-    to_ours = PLAIN
-    to_theirs = PLAIN
 
     def server(self):
         return [found(TOOLS / "bin/grpc-go-interop-server"), "--port={port}"]
@@ -140,12 +143,19 @@ class Go(Peer):
 
 
 class Java(Peer):
-    """The programs that grpc-java publishes."""
+    """The programs that grpc-java publishes.
 
-    to_ours = to_theirs = PLAIN + COMPRESSED
+    Its server does not look whether requests are compressed, and does not
+    compress streams.
+    """
+
+    to_ours = PLAIN + COMPRESSED
+    to_theirs = PLAIN + [
+        "client_compressed_unary_noprobe", "server_compressed_unary",
+        "client_compressed_streaming_noprobe"]
 
     def program(self, name):
-        return ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
+        return [installed("java"), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
                 found(TOOLS / "bin/grpc-java-interop") + "/*",
                 "io.grpc.testing.integration." + name]
 
@@ -156,7 +166,67 @@ class Java(Peer):
         return self.program("TestServiceClient")
 
 
-PEERS = {"go": Go, "java": Java}
+class Cpp(Peer):
+    """cpp/, on Debian's libgrpc++."""
+
+    required = secure = True
+    to_ours = to_theirs = PLAIN + COMPRESSED
+
+    def server(self):
+        return [found(BUILD / "cpp/interop_cpp"), "server"]
+
+    def client(self):
+        return [found(BUILD / "cpp/interop_cpp"), "client"]
+
+
+class Python(Peer):
+    """python_peer.py, on Debian's python3-grpcio.
+
+    That can compress, but does not tell whether what it receives was, and a
+    client compresses all messages of a stream or none.
+    """
+
+    required = secure = True
+    to_ours = PLAIN + ["client_compressed_unary"]
+    to_theirs = PLAIN + [
+        "client_compressed_unary_noprobe", "server_compressed_unary",
+        "client_compressed_streaming_noprobe", "server_compressed_streaming"]
+
+    def program(self, side):
+        try:
+            import grpc  # noqa: F401
+        except ImportError as why:
+            raise Unavailable(str(why)) from None
+        return [sys.executable, str(HERE / "python_peer.py"), side]
+
+    def server(self):
+        return self.program("server")
+
+    def client(self):
+        return self.program("client")
+
+
+class Node(Peer):
+    """node/peer.js, on @grpc/grpc-js, whose server does not compress."""
+
+    secure = True
+    to_ours = PLAIN + ["client_compressed_unary"]
+    to_theirs = PLAIN + ["client_compressed_unary_noprobe",
+                         "client_compressed_streaming_noprobe"]
+
+    def program(self, side):
+        packages = found(TOOLS / "bin/grpc-js")
+        return ["env", f"NODE_PATH={packages}", installed("node"),
+                str(HERE / "node/peer.js"), side]
+
+    def server(self):
+        return self.program("server")
+
+    def client(self):
+        return self.program("client")
+
+
+PEERS = {"go": Go, "java": Java, "cpp": Cpp, "python": Python, "node": Node}
 
 
 # --- running ---------------------------------------------------------------
@@ -180,7 +250,7 @@ def serving(peer, tls):
         process = subprocess.Popen(
             harness.tied() + command, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if chooses else errors, stderr=errors,
-            env=harness.environment(**peer.environment))
+            env=harness.environment())
     try:
         if chooses:
             line = process.stdout.readline()
@@ -213,7 +283,7 @@ def run_case(peer, case, port, tls):
         ran = subprocess.run(
             harness.tied() + command, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=CASE_SECONDS, env=harness.environment(**peer.environment))
+            timeout=CASE_SECONDS, env=harness.environment())
     except subprocess.TimeoutExpired as late:
         return f"no end within {CASE_SECONDS} s\n{late.stdout}"
     if ran.returncode == 0:
@@ -246,12 +316,10 @@ def main():
     try:
         if sys.argv[2] == "ours_to_theirs":
             client, server, cases = ours, peer, peer.to_theirs
-            command = peer.server()
+            peer.server()
         else:
             client, server, cases = peer, ours, peer.to_ours
-            command = peer.client()
-        if shutil.which(command[0]) is None:
-            raise Unavailable(f"there is no {command[0]}")
+            peer.client()
     except Unavailable as why:
         print(f"{sys.argv[1]} cannot be had: {why}")
         if peer.required and os.environ.get("PEYK_REQUIRE_TOOLS") == "1":

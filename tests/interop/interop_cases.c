@@ -138,8 +138,8 @@ duplex_status(const struct rpc_client *client, const char *text)
 	request.response_status = &wanted;
 	expect_ok(
 	    test_service_full_duplex_call_start(client, &options, NULL, &call));
-	expect(test_service_full_duplex_call_send_request(call, &request),
-	    "to send");
+	expect_ok(test_service_full_duplex_call_write(
+	    call, CASE_TIMEOUT_MS, &request));
 	rpc_client_call_finish_sending(call);
 	expect(rpc_client_call_wait(call, RPC_WAIT_END, 2 * CASE_TIMEOUT_MS),
 	    "the call to end");

@@ -30,6 +30,9 @@ interop_case case_client_streaming, case_server_streaming, case_ping_pong,
     case_cancel_after_first_response, case_timeout_on_sleeping_server;
 interop_case case_client_compressed_unary, case_server_compressed_unary,
     case_client_compressed_streaming, case_server_compressed_streaming;
+/* The same for servers that do not look whether requests are compressed. */
+interop_case case_client_compressed_unary_noprobe,
+    case_client_compressed_streaming_noprobe;
 
 /* ---- What they share ---- */
 
@@ -55,5 +58,11 @@ void duplex_send(struct rpc_client_call *call, size_t body, int32_t response);
 void duplex_expect(struct rpc_client_call *call, size_t size);
 /* There are no more; ends as expect_end(). */
 void duplex_expect_end(struct rpc_client_call *call, enum rpc_code code);
+
+/* Sends a request of a StreamingInputCall. */
+void input_send(struct rpc_client_call *call, size_t body,
+    Grpc__Testing__BoolValue *expect_compressed);
+/* Half-closes one; it ends well and has counted `total` bytes. Frees it. */
+void input_expect(struct rpc_client_call *call, int32_t total);
 
 #endif
