@@ -326,3 +326,19 @@ pipeline_close(struct pipeline *pipeline)
 	PQfinish(pipeline->pg);
 	free(pipeline);
 }
+
+/* A backend that ends says so before it hangs up: two looks, to see both. */
+bool
+pipeline_is_alive(struct pipeline *pipeline)
+{
+	PGconn *pg = pipeline->pg;
+	struct pollfd poller = { .fd = PQsocket(pg), .events = POLLIN };
+
+	for (int i = 0; i < 2 && poll(&poller, 1, 0) > 0; i++) {
+		if (PQconsumeInput(pg) == 0) {
+			database_log_error("idle", NULL, pg);
+			return false;
+		}
+	}
+	return PQstatus(pg) == CONNECTION_OK;
+}

@@ -36,6 +36,12 @@ MUST_CHECK enum status pipeline_open(
     const struct pipeline_options *options, struct pipeline **out);
 void pipeline_close(struct pipeline *pipeline);
 
+/*
+ * Between stages: whether PostgreSQL is still there, as far as the socket
+ * tells. Does not block.
+ */
+bool pipeline_is_alive(struct pipeline *pipeline);
+
 /* parameters: NULL for a statement without. */
 MUST_CHECK enum database_failure pipeline_send(
     struct pipeline *pipeline, enum statement statement,

@@ -32,6 +32,9 @@
 #define BATCH_LARGE 8
 #define GATHER_NS 700000L
 
+/* How often a thread without work looks whether its connection is there. */
+#define IDLE_CHECK_MS 1000
+
 #define RECONNECT_MIN_MS 50
 #define RECONNECT_MAX_MS 1000
 #define CONFLICT_PAUSE_MS 10
@@ -290,20 +293,40 @@ gather(struct store_thread *thread)
 	pthread_mutex_lock(&store->mutex);
 }
 
-/* Waits for operations; 0 when the store is stopping and none are left. */
-static size_t
-next_batch(struct store_thread *thread)
+static struct timespec
+time_from_now(uint32_t ms)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	time.tv_nsec += (long)(ms % 1000) * 1000000;
+	time.tv_sec += ms / 1000 + time.tv_nsec / 1000000000;
+	time.tv_nsec %= 1000000000;
+	return time;
+}
+
+/*
+ * Waits for operations; none when it has waited for a while. False: the store
+ * is stopping and none are left.
+ */
+static bool
+next_batch(struct store_thread *thread, size_t *out)
 {
 	struct store *store = thread->store;
+	struct timespec end = time_from_now(IDLE_CHECK_MS);
+	bool is_idle = false, is_over = false;
 	size_t count = 0;
 
 	pthread_mutex_lock(&store->mutex);
 	while (count == 0) {
-		if (store->first == NULL && store->is_stopping)
+		if (store->first == NULL && (store->is_stopping || is_idle)) {
+			is_over = store->is_stopping;
 			break;
+		}
 		if (store->first == NULL) {
 			thread->previous_count = 0;
-			pthread_cond_wait(&store->queued, &store->mutex);
+			is_idle = pthread_cond_timedwait(&store->queued,
+			    &store->mutex, &end) == ETIMEDOUT;
 			continue;
 		}
 		gather(thread);
@@ -314,20 +337,33 @@ next_batch(struct store_thread *thread)
 		pthread_cond_signal(&store->queued);
 	pthread_mutex_unlock(&store->mutex);
 	thread->previous_count = count;
-	return count;
+	*out = count;
+	return !is_over;
 }
 
 /* --- Being there and being away ------------------------------------------- */
+
+/* Mutex held, so that changes are told in their order. */
+static void
+tell_ready(struct store *store, bool is_ready)
+{
+	if (store->callbacks.on_ready != NULL)
+		store->callbacks.on_ready(store->callbacks.context, is_ready);
+}
 
 static void
 become_ready(struct store_thread *thread)
 {
 	struct store *store = thread->store;
 
+	pthread_mutex_lock(&store->mutex);
 	thread->is_ready = true;
-	if (atomic_fetch_add(&store->ready, 1) == 0)
+	if (atomic_fetch_add(&store->ready, 1) == 0) {
 		log_event(LOG_LEVEL_INFO, "database_connected",
 		    log_u64("threads", store->options.threads));
+		tell_ready(store, true);
+	}
+	pthread_mutex_unlock(&store->mutex);
 }
 
 /* The last one to go ends what is queued. */
@@ -348,6 +384,7 @@ become_away(struct store_thread *thread)
 		log_event(LOG_LEVEL_ERROR, "database_away",
 		    log_text("error", "the database does not answer; "
 			"requests are refused until it does"));
+		tell_ready(store, false);
 	}
 	pthread_mutex_unlock(&store->mutex);
 	while (first != NULL) {
@@ -362,12 +399,8 @@ become_away(struct store_thread *thread)
 static void
 pause_ms(struct store *store, uint32_t ms)
 {
-	struct timespec end;
+	struct timespec end = time_from_now(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_nsec += (long)(ms % 1000) * 1000000;
-	end.tv_sec += ms / 1000 + end.tv_nsec / 1000000000;
-	end.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&store->mutex);
 	while (!store->is_stopping &&
 	    pthread_cond_timedwait(&store->stopping, &store->mutex, &end) == 0)
@@ -548,18 +581,39 @@ run_batch(struct store_thread *thread, struct store_operation **operations,
 	}
 }
 
+/*
+ * Nothing to do: so that who asks whether the database is there is told the
+ * truth, and the next operation need not find out.
+ */
+static void
+check_connection(struct store_thread *thread)
+{
+	uint32_t retry_ms = thread->store->options.retry_ms;
+
+	if (thread->pipeline != NULL && pipeline_is_alive(thread->pipeline))
+		return;
+	pipeline_close(thread->pipeline);
+	thread->pipeline = NULL;
+	if (connect_before(thread, clock_monotonic_ms() + retry_ms) !=
+	    STATUS_OK)
+		become_away(thread);
+}
+
 static void *
 run_thread(void *context)
 {
 	struct store_thread *thread = context;
-	size_t count;
+	size_t count = 0;
 
 	for (;;) {
 		if (!thread->is_ready)
 			connect_at_last(thread);
-		if (!thread->is_ready || (count = next_batch(thread)) == 0)
+		if (!thread->is_ready || !next_batch(thread, &count))
 			break;
-		run_batch(thread, thread->operations, count);
+		if (count > 0)
+			run_batch(thread, thread->operations, count);
+		else
+			check_connection(thread);
 	}
 	pipeline_close(thread->pipeline);
 	thread->pipeline = NULL;

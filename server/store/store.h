@@ -41,7 +41,7 @@ struct store_options {
 };
 
 /*
- * Both are called on the store's own threads, any of them at any time between
+ * They are called on the store's own threads, any of them at any time between
  * store_open() and the end of store_stop(); they must be quick, and must not
  * call store_stop(). Spurious calls happen.
  */
@@ -52,6 +52,9 @@ struct store_callbacks {
 	    size_t count);
 	/* Notifications may have been missed: look for all who wait. */
 	void (*on_mail_everyone)(void *context);
+	/* store_is_ready() has changed, to this; in the order of the changes.
+	   May be NULL. A lock is held: it calls nothing of the store. */
+	void (*on_ready)(void *context, bool is_ready);
 };
 
 /*
@@ -72,7 +75,10 @@ MUST_CHECK enum status store_open(const struct store_options *options,
 MUST_CHECK enum status store_submit(struct store *store,
     struct store_operation *operation);
 
-/* Whether there is a connection to work with; any thread. */
+/*
+ * Whether there is a connection to work with; any thread. A database that goes
+ * is missed after some seconds, also when nothing is asked of it.
+ */
 bool store_is_ready(const struct store *store);
 
 /*
