@@ -85,7 +85,7 @@ void buf_take(struct buf *buf, uint8_t **data, size_t *size);
 static inline struct bytes
 buf_bytes(const struct buf *buf)
 {
-	return (struct bytes){ .data = buf->data, .size = buf->size };
+	return bytes_make(buf->data, buf->size);
 }
 
 #endif

@@ -15,7 +15,7 @@ struct bytes {
 	size_t size;
 };
 
-/* The bytes of an array (not of a pointer: that does not compile). */
+/* The bytes of an array (not of a pointer: that does not compile). C only. */
 #define BYTES_OF(array) \
 	bytes_make((array), sizeof(array) + 0 * sizeof(char \
 	    [1 - 2 * __builtin_types_compatible_p(__typeof__(array), \
@@ -28,14 +28,16 @@ struct bytes {
 static inline struct bytes
 bytes_make(const void *data, size_t size)
 {
-	return (struct bytes){ .data = (const uint8_t *)data, .size = size };
+	struct bytes bytes = { (const uint8_t *)data, size };
+
+	return bytes;
 }
 
 /* No bytes at all. */
 static inline struct bytes
 bytes_empty(void)
 {
-	return (struct bytes){ .data = NULL, .size = 0 };
+	return bytes_make(NULL, 0);
 }
 
 /* The bytes of a string, without its NUL. NULL gives empty bytes. */

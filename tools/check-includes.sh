@@ -19,6 +19,7 @@ crypto;base/ crypto/;openssl/ sodium
 wire;base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/ malloc
 channel;base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/
 e2ee;base/ crypto/ wire/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c;
+rpc/example;hello\.;grpc_c/
 rpc;base/ rpc/ gen/(grpc|google)/;grpc/ protobuf-c/ openssl/ zlib
 server/store;base/ server/store/;libpq-fe postgresql/
 server;base/ crypto/ wire/ channel/ rpc/ gen/ server/;
@@ -33,7 +34,9 @@ while IFS=';' read -r folder own foreign; do
 	own_pattern="^($(tr ' ' '|' <<<"$own"))"
 	foreign_pattern="^(${foreign:+$(tr ' ' '|' <<<"$foreign")|}($system)\.h$)"
 	while IFS=: read -r file line include; do
-		case $folder:$file in server:server/store/*) continue ;; esac
+		case $folder:$file in
+		server:server/store/* | rpc:rpc/example/*) continue ;;
+		esac
 		case $include in
 		*\"*)
 			name=${include#*\"}; name=${name%\"*}
