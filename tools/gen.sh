@@ -26,12 +26,18 @@ while [ $# -gt 0 ]; do
 	esac
 done
 
-# Of google/protobuf, what ours and the plugin itself need.
+# Of google/protobuf, what ours and the plugin itself need, and what is so
+# common in other people's services that the library has the code for it.
 messages='
 google/protobuf/any.proto
 google/protobuf/compiler/plugin.proto
 google/protobuf/descriptor.proto
 google/protobuf/duration.proto
+google/protobuf/empty.proto
+google/protobuf/field_mask.proto
+google/protobuf/struct.proto
+google/protobuf/timestamp.proto
+google/protobuf/wrappers.proto
 google/rpc/error_details.proto
 google/rpc/status.proto
 '
