@@ -367,6 +367,9 @@ rpc_server_close(struct rpc_server *server)
 		return;
 	grpc_server_shutdown_and_notify(server->core,
 	    rpc_loop_queue(server->workers[0].loop), &server->down);
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (server->workers[i].is_running)
+			rpc_worker_close_calls(&server->workers[i]);
 }
 
 /* Waits for gRPC's last word; negative: for ever. */

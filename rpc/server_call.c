@@ -424,11 +424,12 @@ rpc_worker_request(
 }
 
 void
-rpc_worker_cancel_calls(struct rpc_worker *worker)
+rpc_worker_for_each_call(
+    struct rpc_worker *worker, void (*visit)(struct rpc_server_call *call))
 {
 	struct rpc_server_call *call = worker->calls;
 
-	/* Whatever a call back does, the next in the list stays. */
+	/* Until it was left, the next in the list stays. */
 	if (call != NULL)
 		rpc_call_enter(call);
 	while (call != NULL) {
@@ -436,11 +437,23 @@ rpc_worker_cancel_calls(struct rpc_worker *worker)
 
 		if (next != NULL)
 			rpc_call_enter(next);
-		if (call->state == RPC_CALL_STATE_OPEN)
-			rpc_call_die(call);
+		visit(call);
 		rpc_call_leave(call);
 		call = next;
 	}
+}
+
+static void
+cancel_call(struct rpc_server_call *call)
+{
+	if (call->state == RPC_CALL_STATE_OPEN)
+		rpc_call_die(call);
+}
+
+void
+rpc_worker_cancel_calls(struct rpc_worker *worker)
+{
+	rpc_worker_for_each_call(worker, cancel_call);
 }
 
 /* ---- What was asked ---- */

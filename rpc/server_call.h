@@ -199,6 +199,15 @@ bool rpc_server_call_receive(struct rpc_server_call *call,
 void rpc_server_call_on_cancel(struct rpc_server_call *call,
     void (*on_cancel)(struct rpc_server_call *call, void *arg), void *arg);
 
+/*
+ * `on_close` runs on the worker when rpc_server_close() was called, unless the
+ * call was answered or has died before: the time to end a call that waits, so
+ * that it does not hold up the stop. If that was before, it runs at once, from
+ * inside: set it last.
+ */
+void rpc_server_call_on_close(struct rpc_server_call *call,
+    void (*on_close)(struct rpc_server_call *call, void *arg), void *arg);
+
 /* False once the call is known to be dead or was answered. */
 bool rpc_server_call_is_alive(const struct rpc_server_call *call);
 

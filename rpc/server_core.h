@@ -108,6 +108,8 @@ struct rpc_server_call {
 	void *on_message_arg;
 	void (*on_cancel)(struct rpc_server_call *call, void *arg);
 	void *on_cancel_arg;
+	void (*on_close)(struct rpc_server_call *call, void *arg);
+	void *on_close_arg;
 	struct rpc_timer timer;
 	void (*on_timer)(struct rpc_server_call *call, void *arg);
 	void *on_timer_arg;
@@ -209,7 +211,7 @@ struct rpc_worker {
 	bool is_stopping;          /* close the loop once both are 0 */
 	grpc_call_details unknown; /* of the call to a method of no one */
 	/* From the controlling thread: */
-	struct rpc_post cancel, stop;
+	struct rpc_post close, cancel, stop;
 };
 
 struct rpc_server_port; /* server_tls.c */
@@ -242,6 +244,13 @@ struct rpc_server {
  */
 void rpc_worker_request(
     struct rpc_worker *worker, const struct rpc_server_method *method);
+
+/* The server closes: tells the calls that want to know. Posts to the worker. */
+void rpc_worker_close_calls(struct rpc_worker *worker);
+
+/* Whatever `visit` does to a call, the others are visited too. */
+void rpc_worker_for_each_call(struct rpc_worker *worker,
+    void (*visit)(struct rpc_server_call *call));
 
 /* Every call of the worker is dead from here on. */
 void rpc_worker_cancel_calls(struct rpc_worker *worker);
