@@ -166,7 +166,7 @@ on_request(
 	}
 	st = rpc_reflection_answer_init(&answer, &stream->source, message);
 	if (st == STATUS_INVALID)
-		rpc_server_call_fail(call, RPC_CODE_INVALID_ARGUMENT,
+		rpc_server_call_fail(call, RPC_CODE_INTERNAL,
 		    "the request is malformed", bytes_empty());
 	else if (st != STATUS_OK)
 		rpc_server_call_fail(
@@ -180,6 +180,14 @@ on_request(
 		(void)rpc_server_call_send_message(
 		    call, response, on_sent, stream);
 	rpc_reflection_answer_clear(&answer);
+}
+
+static void
+on_close(struct rpc_server_call *call, void *arg)
+{
+	(void)arg;
+	rpc_server_call_fail(call, RPC_CODE_UNAVAILABLE,
+	    "the server is stopping", bytes_empty());
 }
 
 static void
@@ -200,6 +208,7 @@ reflect(void *service, struct rpc_server_call *call)
 	}
 	rpc_server_call_set_user(call, stream, stream_free);
 	(void)rpc_server_call_receive(call, on_request, stream);
+	rpc_server_call_on_close(call, on_close, NULL);
 }
 
 static const struct grpc_reflection_v1_server_reflection_handlers handlers = {

@@ -17,7 +17,7 @@
  * extensions resolve, nested ones too; so do names of files. A file comes with
  * all that it imports, in each answer anew: answers do not depend on what was
  * asked before. What is not there is told in the stream, which goes on; only a
- * request that does not parse ends it, with INVALID_ARGUMENT.
+ * request that does not parse ends it, with INTERNAL, as it does everywhere.
  *
  * list_services names every service of the server, whether or not it is
  * described. Reflection itself and health (rpc/health.h) are described always.
