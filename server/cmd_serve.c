@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "channel/server_info.h"
+#include "rpc/health.h"
 #include "rpc/reflection.h"
 #include "rpc/rpc_server.h"
 #include "server/accept_guard.h"
@@ -45,6 +46,7 @@ struct serving {
 	struct caller_context context;
 	struct services services;
 	struct peer peer;
+	struct rpc_health *health;
 	struct rpc_reflection *reflection;
 	struct rpc_server *rpc;
 	int port;
@@ -149,13 +151,25 @@ prepare_database(struct serving *serving)
 static void
 on_mail(void *context, const int64_t *account_ids, size_t count)
 {
-	waiters_wake(context, account_ids, count);
+	struct serving *serving = context;
+
+	waiters_wake(serving->waiters, account_ids, count);
 }
 
 static void
 on_mail_everyone(void *context)
 {
-	waiters_wake_all(context);
+	struct serving *serving = context;
+
+	waiters_wake_all(serving->waiters);
+}
+
+static void
+on_database(void *context, bool is_ready)
+{
+	struct serving *serving = context;
+
+	rpc_health_set(serving->health, "", is_ready);
 }
 
 static enum command_exit
@@ -189,14 +203,18 @@ start_store(struct serving *serving)
 	struct store_callbacks callbacks = {
 	    .on_mail = on_mail,
 	    .on_mail_everyone = on_mail_everyone,
+	    .on_ready = on_database,
+	    .context = serving,
 	};
 	enum status st;
 
-	if (waiters_new(&serving->waiters) != STATUS_OK ||
+	if (rpc_health_new(&serving->health) != STATUS_OK ||
+	    waiters_new(&serving->waiters) != STATUS_OK ||
 	    hasher_start(HASHER_THREADS, HASHER_COST, &serving->hasher) !=
 		STATUS_OK)
 		return no_memory();
-	callbacks.context = serving->waiters;
+	/* Until the database is there. */
+	rpc_health_set(serving->health, "", false);
 	st = store_open(&options, &callbacks, &serving->store);
 	if (st == STATUS_INVALID)
 		return command_fail(COMMAND_EXIT_USAGE,
@@ -329,6 +347,7 @@ start_rpc(struct serving *serving)
 	if (rpc_server_new(&options, &serving->rpc) != STATUS_OK ||
 	    messenger_register_sealed(serving->rpc, &services_plain,
 		&serving->services, &serving->peer.sealed) != STATUS_OK ||
+	    rpc_health_register(serving->health, serving->rpc) != STATUS_OK ||
 	    register_reflection(serving) != STATUS_OK)
 		return no_memory();
 	if ((code = add_port(serving)) != COMMAND_EXIT_DONE)
@@ -449,13 +468,14 @@ let_signals_kill(const sigset_t *signals)
 }
 
 /*
- * No new calls; parked polls are answered; what is under way ends, with the
+ * Whoever watches is told; no new calls; parked polls are answered; what is under way ends, with the
  * database still there for it; then the threads behind.
  */
 static void
 stop(struct serving *serving)
 {
 	if (serving->rpc != NULL) {
+		rpc_health_shutdown(serving->health);
 		rpc_server_close(serving->rpc);
 		waiters_stop(serving->waiters);
 		rpc_server_stop(serving->rpc, STOP_GRACE_MS);
@@ -467,6 +487,7 @@ stop(struct serving *serving)
 		store_stop(serving->store);
 	rpc_server_free(serving->rpc);
 	rpc_reflection_free(serving->reflection);
+	rpc_health_free(serving->health);
 	info_service_free(serving->services.info);
 	store_free(serving->store);
 	hasher_free(serving->hasher);
