@@ -24,7 +24,8 @@ sys.path.insert(0, str(HERE.parent / "support"))
 
 import harness  # noqa: E402
 
-BUILD = pathlib.Path(os.environ["PEYK_BIN_DIR"]) / "tests/interop"
+BUILD = pathlib.Path(os.environ.get("PEYK_BIN_DIR") or
+                     harness.ROOT / "build-asan") / "tests/interop"
 TOOLS = harness.ROOT / "build-tools"
 CASE_SECONDS = 150
 SKIPPED = 77
