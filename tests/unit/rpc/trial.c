@@ -478,19 +478,31 @@ static const struct trial_handlers handlers = {
 /* ---- Starting and stopping ---- */
 
 void
-trial_start(struct trial *trial, const struct rpc_server_options *options,
-    const struct rpc_server_tls *tls)
+trial_open(struct trial *trial, const struct rpc_server_options *options)
 {
 	memset(trial, 0, sizeof(*trial));
 	assert_ok(rpc_server_new(options, &trial->server));
 	assert_ok(trial_register(trial->server, &handlers, trial));
 	assert_status(
 	    trial_register(trial->server, &handlers, trial), STATUS_EXISTS);
+}
+
+void
+trial_run(struct trial *trial, const struct rpc_server_tls *tls)
+{
 	assert_ok(rpc_server_add_port(
 	    trial->server, "127.0.0.1:0", tls, &trial->port));
 	assert_ok(rpc_server_start(trial->server));
 	snprintf(
 	    trial->target, sizeof(trial->target), "127.0.0.1:%d", trial->port);
+}
+
+void
+trial_start(struct trial *trial, const struct rpc_server_options *options,
+    const struct rpc_server_tls *tls)
+{
+	trial_open(trial, options);
+	trial_run(trial, tls);
 }
 
 void

@@ -29,6 +29,9 @@ struct trial {
 /* `options` and `tls` may be NULL. Everything works or the test fails. */
 void trial_start(struct trial *trial, const struct rpc_server_options *options,
     const struct rpc_server_tls *tls);
+/* The same in two steps, to do something to the server in between. */
+void trial_open(struct trial *trial, const struct rpc_server_options *options);
+void trial_run(struct trial *trial, const struct rpc_server_tls *tls);
 void trial_stop(struct trial *trial, int grace_ms);
 
 /* Waits up to 20 s for a counter of any trial to reach a value. */
