@@ -545,30 +545,67 @@ read_bio(BIO *bio)
 	return text;
 }
 
+static X509 *
+read_certificate(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x509 = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	assert_non_null(x509);
+	BIO_free(bio);
+	return x509;
+}
+
+static EVP_PKEY *
+read_key(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+
+	assert_non_null(key);
+	BIO_free(bio);
+	return key;
+}
+
+static void
+add_extension(X509 *x509, int nid, const char *value)
+{
+	X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+	assert_non_null(extension);
+	X509_add_ext(x509, extension, -1);
+	X509_EXTENSION_free(extension);
+}
+
 void
-trial_certificate(const char *name, char **certificate, char **key)
+trial_signed_certificate(const char *name, long lifetime_s, const char *issuer,
+    const char *issuer_key, char **certificate, char **key)
 {
 	EVP_PKEY *pair = EVP_EC_gen("P-256");
+	EVP_PKEY *signer = issuer_key != NULL ? read_key(issuer_key) : NULL;
+	X509 *parent = issuer != NULL ? read_certificate(issuer) : NULL;
 	X509 *x509 = X509_new();
 	X509_NAME *subject = X509_get_subject_name(x509);
-	X509_EXTENSION *names;
 	BIO *out;
 	char san[128];
 
 	assert_non_null(pair);
 	X509_set_version(x509, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
-	X509_gmtime_adj(X509_getm_notBefore(x509), -60);
-	X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+	ASN1_INTEGER_set(X509_get_serialNumber(x509), issuer != NULL ? 2 : 1);
+	X509_gmtime_adj(X509_getm_notBefore(x509), -3600);
+	X509_gmtime_adj(X509_getm_notAfter(x509), lifetime_s);
 	X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
 	    (const unsigned char *)name, -1, -1, 0);
-	X509_set_issuer_name(x509, subject);
+	X509_set_issuer_name(
+	    x509, parent != NULL ? X509_get_subject_name(parent) : subject);
 	X509_set_pubkey(x509, pair);
 	snprintf(san, sizeof(san), "DNS:%s", name);
-	names = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, san);
-	X509_add_ext(x509, names, -1);
-	X509_EXTENSION_free(names);
-	assert_true(X509_sign(x509, pair, EVP_sha256()) > 0);
+	add_extension(x509, NID_subject_alt_name, san);
+	/* So that it may sign others. */
+	if (issuer == NULL)
+		add_extension(x509, NID_basic_constraints, "CA:TRUE");
+	assert_true(
+	    X509_sign(x509, signer != NULL ? signer : pair, EVP_sha256()) > 0);
 	out = BIO_new(BIO_s_mem());
 	PEM_write_bio_X509(out, x509);
 	*certificate = read_bio(out);
@@ -576,5 +613,13 @@ trial_certificate(const char *name, char **certificate, char **key)
 	PEM_write_bio_PrivateKey(out, pair, NULL, NULL, 0, NULL, NULL);
 	*key = read_bio(out);
 	X509_free(x509);
+	X509_free(parent);
+	EVP_PKEY_free(signer);
 	EVP_PKEY_free(pair);
+}
+
+void
+trial_certificate(const char *name, char **certificate, char **key)
+{
+	trial_signed_certificate(name, 3600, NULL, NULL, certificate, key);
 }

@@ -68,4 +68,9 @@ void trial_disconnect(struct trial_client *client);
 /* A self-signed certificate for a name; PEM, to be freed. */
 void trial_certificate(const char *name, char **certificate, char **key);
 
+/* One that another certificate's key has signed (NULL: its own); its time is
+   over after so many seconds, so a negative number: it is. */
+void trial_signed_certificate(const char *name, long lifetime_s,
+    const char *issuer, const char *issuer_key, char **certificate, char **key);
+
 #endif
