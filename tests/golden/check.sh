@@ -56,8 +56,17 @@ errors)
 		service Wrong { rpc Descriptors(M) returns (M); }"
 	refuses "two things would be called s_a_start" "" <<<"
 		syntax = \"proto3\"; $service rpc A_start(M) returns (M); }"
-	refuses "two things would be called s_register" "" <<<"
+	refuses "two things would be called s_methods" "" <<<"
+		syntax = \"proto3\"; $service rpc Methods(M) returns (M); }"
+	refuses "two things would be called s_handlers.a in C" "" <<<"
+		syntax = \"proto3\"; $service rpc a(M) returns (M); }"
+	refuses "two things would be called s_handlers.delete_" "" <<<"
+		syntax = \"proto3\"; $service rpc Delete(M) returns (M);
+		rpc delete_(M) returns (M); }"
+	refuses "a member \`register\`, which is a word of C" "" <<<"
 		syntax = \"proto3\"; $service rpc Register(M) returns (M); }"
+	refuses "a member \`int\`, which is a word of C" "" <<<"
+		syntax = \"proto3\"; $service rpc int(stream M) returns (M); }"
 	refuses "message Nowhere is not defined" \
 		sealed_option=golden.options.Scope.contents <<<"
 		syntax = \"proto3\"; import \"golden/options.proto\";

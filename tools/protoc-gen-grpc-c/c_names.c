@@ -157,3 +157,19 @@ c_name_is_keyword(const char *word)
 			return true;
 	return false;
 }
+
+bool
+c_name_is_c_keyword(const char *word)
+{
+	static const char *const keywords[] = {"auto", "bool", "break", "case",
+	    "char", "const", "continue", "default", "do", "double", "else",
+	    "enum", "extern", "false", "float", "for", "goto", "if", "inline",
+	    "int", "long", "register", "restrict", "return", "short", "signed",
+	    "sizeof", "static", "struct", "switch", "true", "typedef", "union",
+	    "unsigned", "void", "volatile", "while"};
+
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(word, keywords[i]) == 0)
+			return true;
+	return false;
+}

@@ -25,6 +25,9 @@ char *c_name_identifier(const char *text);
 /* Words that protoc-c does not use as identifiers: those of C and C++. */
 bool c_name_is_keyword(const char *word);
 
+/* Words that no identifier of C can be, with what <stdbool.h> defines. */
+bool c_name_is_c_keyword(const char *word);
+
 /* As asprintf(); never NULL. */
 char *c_name_format(const char *format, ...)
     __attribute__((format(printf, 1, 2)));

@@ -127,9 +127,10 @@ emit(FILE *out, const struct variables *variables, const char *template)
 
 static char *
 find_comment(const Google__Protobuf__FileDescriptorProto *file,
-    const int32_t *path, size_t length)
+    const int32_t *path, size_t length, bool is_deprecated)
 {
 	const Google__Protobuf__SourceCodeInfo *info = file->source_code_info;
+	const char *note = is_deprecated ? " Deprecated.\n" : "";
 
 	for (size_t i = 0; info != NULL && i < info->n_location; i++) {
 		const Google__Protobuf__SourceCodeInfo__Location *location =
@@ -137,12 +138,13 @@ find_comment(const Google__Protobuf__FileDescriptorProto *file,
 
 		if (location->n_path == length &&
 		    memcmp(location->path, path, length * sizeof(*path)) == 0)
-			return c_name_format("%s",
+			return c_name_format("%s%s",
 			    location->leading_comments != NULL
 				? location->leading_comments
-				: text_or_empty(location->trailing_comments));
+				: text_or_empty(location->trailing_comments),
+			    note);
 	}
-	return c_name_format("%s", "");
+	return c_name_format("%s", note);
 }
 
 /* One line of a comment, which must not end ours. */
@@ -238,6 +240,17 @@ declare_descriptors(struct generator *generator, const char *base)
 	free(name);
 }
 
+/* A handler's place in the struct of a service. */
+static void
+declare_member(
+    struct generator *generator, const char *c_service, const char *member)
+{
+	char *full = c_name_format("%s_handlers.%s", c_service, member);
+
+	declare(generator, full);
+	free(full);
+}
+
 static const struct schema_message *
 require_message(struct generator *generator, const char *name)
 {
@@ -272,15 +285,18 @@ static void
 read_sealed_option(struct generator *generator, struct method *method)
 {
 	const struct schema_sealed_option *sealed = &generator->options->sealed;
-	struct bytes content;
+	const ProtobufCMessage *options;
 	char *request, *response;
 
-	if (sealed->number == 0 || method->descriptor->options == NULL ||
-	    !unknown_field_find(
-		&method->descriptor->options->base, sealed->number, &content))
+	if (sealed->number == 0 || method->descriptor->options == NULL)
 		return;
-	request = unknown_field_string(content, sealed->request_field);
-	response = unknown_field_string(content, sealed->response_field);
+	options = &method->descriptor->options->base;
+	if (!unknown_field_exists(options, sealed->number))
+		return;
+	request = unknown_field_string(
+	    options, sealed->number, sealed->request_field);
+	response = unknown_field_string(
+	    options, sealed->number, sealed->response_field);
 	if (request == NULL || response == NULL) {
 		fail(generator,
 		    c_name_format("%s: the sealed option of %s does not name "
@@ -358,7 +374,9 @@ read_method(struct generator *generator, struct service *service, size_t s,
 	char *member;
 
 	method->descriptor = service->descriptor->method[m];
-	method->comment = find_comment(generator->file, path, 4);
+	method->comment = find_comment(generator->file, path, 4,
+	    method->descriptor->options != NULL &&
+		method->descriptor->options->deprecated);
 	name = text_or_empty(method->descriptor->name);
 	member = c_name_lower(name);
 	method->function = c_name_format("%s_%s", c_service, member);
@@ -370,6 +388,13 @@ read_method(struct generator *generator, struct service *service, size_t s,
 	if (generator->error != NULL) {
 		free(member);
 		return;
+	}
+	if (c_name_is_c_keyword(member)) {
+		fail(generator,
+		    c_name_format("%s: for the method %s, protoc-c gives a "
+				  "struct a member `%s`, which is a word of "
+				  "C; rename the method",
+			text_or_empty(generator->file->name), name, member));
 	}
 	if (is_sealed(method) && (method->descriptor->client_streaming ||
 				     method->descriptor->server_streaming)) {
@@ -386,6 +411,8 @@ read_method(struct generator *generator, struct service *service, size_t s,
 	variables_add(variables, "member",
 	    c_name_format(
 		"%s%s", member, c_name_is_keyword(member) ? "_" : ""));
+	declare_member(generator, c_service,
+	    variables_find(variables, "member", strlen("member")));
 	variables_add(
 	    variables, "function", c_name_format("%s", method->function));
 	/* The plain functions step aside for the sealed ones. */
@@ -430,7 +457,9 @@ read_service(struct generator *generator, size_t s)
 	char *lower, *c_service, *full;
 
 	service->descriptor = generator->file->service[s];
-	service->comment = find_comment(generator->file, path, 2);
+	service->comment = find_comment(generator->file, path, 2,
+	    service->descriptor->options != NULL &&
+		service->descriptor->options->deprecated);
 	service->methods =
 	    allocate(service->descriptor->n_method, sizeof(*service->methods));
 	name = text_or_empty(service->descriptor->name);

@@ -25,12 +25,11 @@ text_or_empty(const char *text)
 static char *
 c_package(const Google__Protobuf__FileDescriptorProto *file)
 {
-	struct bytes options;
 	char *package = NULL;
 
-	if (file->options != NULL &&
-	    unknown_field_find(&file->options->base, PB_C_FILE, &options))
-		package = unknown_field_string(options, PB_C_FILE_C_PACKAGE);
+	if (file->options != NULL)
+		package = unknown_field_string(
+		    &file->options->base, PB_C_FILE, PB_C_FILE_C_PACKAGE);
 	if (package != NULL && package[0] != '\0')
 		return package;
 	free(package);

@@ -11,19 +11,16 @@
 
 #include <protobuf-c/protobuf-c.h>
 
-#include "base/bytes.h"
+/* Whether there is one of that number: a message, string or bytes. */
+bool unknown_field_exists(const ProtobufCMessage *message, uint32_t number);
 
 /*
- * The content of the last unknown field of that number, which must be a
- * message, string or bytes; borrowed. False when there is none.
+ * The last string `field` of the message that the unknown fields of `number`
+ * are, allocated. There may be several, which add up: protoc writes one for
+ * each statement such as `option (x).y = "z";`. NULL when there is none, or
+ * one is malformed.
  */
-bool unknown_field_find(const ProtobufCMessage *message, uint32_t number,
-    struct bytes *content);
-
-/*
- * The last string field of that number in a serialized message, allocated.
- * NULL when there is none, or the message is malformed.
- */
-char *unknown_field_string(struct bytes message, uint32_t number);
+char *unknown_field_string(
+    const ProtobufCMessage *message, uint32_t number, uint32_t field);
 
 #endif
