@@ -1,6 +1,7 @@
 /*
  * A gRPC server: hello_server [ADDRESS]
  *
+ * Serves hello.v1.Greeter with reflection and health until SIGINT or SIGTERM.
  * The address defaults to 127.0.0.1:50051; port 0 takes a free one.
  */
 
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <grpc_c/health.h>
 #include <grpc_c/reflection.h>
 #include <grpc_c/rpc_server.h>
 
@@ -88,6 +90,7 @@ main(int argc, char **argv)
 	const char *address = argc > 1 ? argv[1] : "127.0.0.1:50051";
 	struct rpc_server *server = NULL;
 	struct rpc_reflection *reflection = NULL;
+	struct rpc_health *health = NULL;
 	int port, caught;
 	sigset_t signals;
 	enum status st;
@@ -102,6 +105,8 @@ main(int argc, char **argv)
 	    (st = greeter_register(server, &handlers, NULL)) != STATUS_OK ||
 	    (st = rpc_reflection_new(described, 1, &reflection)) != STATUS_OK ||
 	    (st = rpc_reflection_register(reflection, server)) != STATUS_OK ||
+	    (st = rpc_health_new(&health)) != STATUS_OK ||
+	    (st = rpc_health_register(health, server)) != STATUS_OK ||
 	    (st = rpc_server_add_port(server, address, NULL, &port)) !=
 		STATUS_OK ||
 	    (st = rpc_server_start(server)) != STATUS_OK)
@@ -109,9 +114,11 @@ main(int argc, char **argv)
 	printf("listening on port %d\n", port);
 	fflush(stdout);
 	sigwait(&signals, &caught);
+	rpc_health_shutdown(health);
 	rpc_server_stop(server, 5000);
 out:
 	rpc_server_free(server);
+	rpc_health_free(health);
 	rpc_reflection_free(reflection);
 	if (st != STATUS_OK)
 		fprintf(stderr, "hello_server: %s: %s\n", address,

@@ -204,6 +204,14 @@ class Example(unittest.TestCase):
                 [reply.text for reply in often(request, timeout=30)],
                 ["Hello, P!"] * 100)
 
+    def test_tells_its_health(self):
+        with serving(self.build / "hello_server") as port, \
+                grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            check = channel.unary_unary("/grpc.health.v1.Health/Check",
+                                        bytes, bytes)
+            self.assertEqual(check(b"\x0a\x10hello.v1.Greeter", timeout=30),
+                             b"\x08\x01")
+
     def test_reflects_itself(self):
         with serving(self.build / "hello_server") as port, \
                 grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
