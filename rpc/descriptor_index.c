@@ -128,13 +128,16 @@ static enum status
 join(const char *scope, const char *name, char **out)
 {
 	bool has_scope = scope != NULL && scope[0] != '\0';
-	char *joined = NULL;
+	size_t size;
+	char *joined;
 
 	if (name == NULL || name[0] == '\0')
 		return STATUS_INVALID;
-	if (asprintf(&joined, "%s%s%s", has_scope ? scope : "",
-		has_scope ? "." : "", name) < 0)
+	size = (has_scope ? strlen(scope) + 1 : 0) + strlen(name) + 1;
+	if ((joined = malloc(size)) == NULL)
 		return STATUS_NOMEM;
+	(void)snprintf(joined, size, "%s%s%s", has_scope ? scope : "",
+	    has_scope ? "." : "", name);
 	*out = joined;
 	return STATUS_OK;
 }
