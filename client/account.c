@@ -1,44 +1,13 @@
 #include "client/account.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "base/crash.h"
-#include "base/file.h"
-#include "base/random.h"
-#include "base/secret.h"
-#include "channel/password_proof.h"
-#include "channel/request.h"
-#include "channel/sequence.h"
-#include "client/connection.h"
+#include "client/account_core.h"
 #include "client/session.h"
-#include "client/session_request.h"
 #include "client/state.h"
 #include "client/target.h"
-#include "gen/peyk/v1/messenger.grpc-c.h"
-#include "wire/limits.h"
-#include "wire/unpack.h"
-
-/*
- * Folders of the server's folder that are no account: one that grows, and one
- * that goes. A username's folder never begins with a point.
- */
-#define NEW_PREFIX ".new-"
-#define OLD_PREFIX ".old-"
-
-struct account {
-	struct client_options options;
-	struct channel_address address;
-	char home[HOME_PATH_MAX];
-	char folder[HOME_PATH_MAX];
-	struct vault *vault;
-};
 
 void
 account_free(struct account *account)
@@ -73,9 +42,8 @@ account_options(const struct account *account)
 	return &account->options;
 }
 
-/* Without address, folder and vault. */
-static enum status
-new_account(const struct client_options *options, struct account **out,
+enum status
+account_new(const struct client_options *options, struct account **out,
     struct client_error *error)
 {
 	struct account *account = calloc(1, sizeof(*account));
@@ -94,8 +62,8 @@ new_account(const struct client_options *options, struct account **out,
 	return STATUS_OK;
 }
 
-static struct state_options
-state_options_of(const struct account *account)
+struct state_options
+account_state_options(const struct account *account)
 {
 	return (struct state_options){
 	    .wait_ms = account->options.lock_wait_ms > 0
@@ -103,12 +71,6 @@ state_options_of(const struct account *account)
 			   : ACCOUNT_LOCK_WAIT_MS_DEFAULT,
 	    .interrupt = account->options.interrupt,
 	};
-}
-
-static bool
-exists(const char *path)
-{
-	return access(path, F_OK) == 0;
 }
 
 /* ---- Opening ---- */
@@ -203,7 +165,7 @@ not_here(const struct account *account, struct bytes name,
 static enum status
 check_active(const struct account *account, struct client_error *error)
 {
-	const struct state_options options = state_options_of(account);
+	const struct state_options options = account_state_options(account);
 	char path[HOME_PATH_MAX];
 	char shown[CLIENT_DISPLAY_SIZE];
 	struct state_account row;
@@ -236,15 +198,16 @@ check_active(const struct account *account, struct client_error *error)
 	    shown, shown);
 }
 
-enum status
-account_open(const struct client_options *options, struct bytes name,
-    struct bytes password, struct account **out, struct client_error *error)
+static enum status
+open_account(const struct client_options *options, struct bytes name,
+    struct bytes password, bool is_active, struct account **out,
+    struct client_error *error)
 {
 	struct account *account = NULL;
 	char path[HOME_PATH_MAX];
 	enum status st;
 
-	if ((st = new_account(options, &account, error)) != STATUS_OK ||
+	if ((st = account_new(options, &account, error)) != STATUS_OK ||
 	    (st = find_folder(account, name, error)) != STATUS_OK)
 		goto out;
 	if ((st = home_join(account->folder, HOME_KEY_FILE, path)) !=
@@ -252,13 +215,13 @@ account_open(const struct client_options *options, struct bytes name,
 		st = client_error_set_plain(error, st, "find the account");
 		goto out;
 	}
-	if (!exists(path)) {
+	if (!account_has(path)) {
 		st = not_here(account, name, error);
 		goto out;
 	}
 	if ((st = vault_open(path, password, &account->vault, error)) !=
 		STATUS_OK ||
-	    (st = check_active(account, error)) != STATUS_OK)
+	    (is_active && (st = check_active(account, error)) != STATUS_OK))
 		goto out;
 	*out = account;
 	account = NULL; /* now the caller's */
@@ -267,443 +230,16 @@ out:
 	return st;
 }
 
-/* ---- Signing up: folders ---- */
-
-static enum status
-sync_folder(const char *path)
+enum status
+account_open(const struct client_options *options, struct bytes name,
+    struct bytes password, struct account **out, struct client_error *error)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum status st;
-
-	if (fd < 0)
-		return STATUS_IO;
-	st = fsync(fd) == 0 ? STATUS_OK : STATUS_IO;
-	(void)close(fd);
-	return st;
-}
-
-/* A folder of ours holds files only. What cannot be removed stays. */
-static void
-remove_folder(const char *folder)
-{
-	char path[HOME_PATH_MAX];
-	struct dirent *entry;
-	DIR *listing = opendir(folder);
-
-	if (listing == NULL)
-		return;
-	while ((entry = readdir(listing)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0 &&
-		    home_join(folder, entry->d_name, path) == STATUS_OK)
-			(void)unlink(path);
-	(void)closedir(listing);
-	(void)rmdir(folder);
-}
-
-static int
-is_leftover(const struct dirent *entry)
-{
-	return strncmp(entry->d_name, NEW_PREFIX, strlen(NEW_PREFIX)) == 0 ||
-	       strncmp(entry->d_name, OLD_PREFIX, strlen(OLD_PREFIX)) == 0;
-}
-
-/* Under the server's lock: what killed sign-ups left, which nobody needs. */
-static void
-remove_leftovers(const char *server_folder)
-{
-	char path[HOME_PATH_MAX];
-	struct dirent **entries = NULL;
-	int count = scandir(server_folder, &entries, is_leftover, alphasort);
-
-	for (int i = 0; i < count; i++) {
-		if (home_join(server_folder, entries[i]->d_name, path) ==
-		    STATUS_OK)
-			remove_folder(path);
-		free(entries[i]);
-	}
-	free(entries);
-}
-
-/* server_folder "/" prefix and random letters. */
-static enum status
-temporary_folder(
-    const char *server_folder, const char *prefix, char out[HOME_PATH_MAX])
-{
-	char name[64];
-
-	(void)snprintf(name, sizeof(name), "%s%016llx", prefix,
-	    (unsigned long long)random_u64());
-	return home_join(server_folder, name, out);
-}
-
-/* At once: the account is there, or it is not. */
-static enum status
-discard(const char *server_folder, const char *folder)
-{
-	char old[HOME_PATH_MAX];
-	enum status st;
-
-	if ((st = temporary_folder(server_folder, OLD_PREFIX, old)) !=
-	    STATUS_OK)
-		return st;
-	if (rename(folder, old) != 0)
-		return STATUS_IO;
-	crash_point("signup.discarded");
-	st = sync_folder(server_folder);
-	remove_folder(old);
-	return st;
-}
-
-/* ---- Signing up: the request ---- */
-
-/* The body of SignUp. Secret: it holds the proof. */
-static enum status
-append_sign_up(const struct vault *vault, struct bytes password,
-    const char *invite, struct buf *out)
-{
-	Peyk__V1__SignUpRequest request = PEYK__V1__SIGN_UP_REQUEST__INIT;
-	Peyk__V1__SignedIdentity *statement = NULL;
-	struct channel_password_proof proof = {0};
-	uint8_t nonce[WIRE_NONCE_SIZE];
-	char *token = NULL;
-	enum status st;
-
-	random_bytes(nonce, sizeof(nonce));
-	if ((st = channel_password_prove(password, vault_server_key(vault),
-		 bytes_from_string(vault_name(vault)), &proof)) != STATUS_OK ||
-	    (st = wire_unpack(&peyk__v1__signed_identity__descriptor,
-		 vault_statement(vault), WIRE_SIGNED_IDENTITY_MAX,
-		 &statement)) != STATUS_OK)
-		goto out;
-	request.nonce = wire_field(BYTES_OF(nonce));
-	request.identity = statement;
-	request.password_proof = wire_field(BYTES_OF(proof.bytes));
-	if (invite != NULL) {
-		token = strdup(invite);
-		if (token == NULL) {
-			st = STATUS_NOMEM;
-			goto out;
-		}
-		request.invite_token = token;
-	}
-	st = wire_pack(&request.base, out);
-out:
-	free(token);
-	wire_free(statement);
-	secret_wipe(&proof, sizeof(proof));
-	return st;
-}
-
-/* The first request of the account, into its outbox. */
-static enum status
-store_sign_up(struct state *state, const struct vault *vault,
-    struct bytes password, const char *invite)
-{
-	struct channel_request_fields fields = {
-	    .sequence = channel_sequence_first(random_u64()),
-	    .method = messenger_sign_up_sealed.path,
-	    .server_key = vault_server_key(vault),
-	};
-	struct sha256_digest hash;
-	struct buf body, message;
-	enum status st;
-
-	buf_init_secret(&body, WIRE_BODY_MAX);
-	buf_init_secret(&message, WIRE_ENVELOPE_MAX);
-	if ((st = append_sign_up(vault, password, invite, &body)) != STATUS_OK)
-		goto out;
-	fields.body = buf_bytes(&body);
-	if ((st = channel_request_sign(vault_signing(vault), &fields, &message,
-		 &hash)) != STATUS_OK ||
-	    (st = state_begin(state)) != STATUS_OK)
-		goto out;
-	if ((st = state_outbox_add(state, fields.sequence, fields.method,
-		 buf_bytes(&message))) == STATUS_OK &&
-	    (st = state_account_set_sequence(state, fields.sequence)) ==
-		STATUS_OK)
-		st = state_commit(state);
-	state_rollback(state);
-out:
-	buf_wipe(&message);
-	buf_wipe(&body);
-	return st;
+	return open_account(options, name, password, true, out, error);
 }
 
 enum status
-account_apply(struct session *session, const struct session_reply *reply)
+account_open_unfinished(const struct client_options *options, struct bytes name,
+    struct bytes password, struct account **out, struct client_error *error)
 {
-	char reason[sizeof(((struct state_account *)NULL)->refusal)];
-
-	if (reply->is_done)
-		return state_account_set_status(
-		    session_state(session), STATE_ACCOUNT_STATUS_ACTIVE, 0, "");
-	client_display(
-	    bytes_from_string(reply->message), reason, sizeof(reason));
-	return state_account_set_status(session_state(session),
-	    STATE_ACCOUNT_STATUS_REFUSED, reply->code, reason);
-}
-
-/* ---- Signing up: step by step ---- */
-
-/* Everything of the account but the server's consent, in folder. */
-static enum status
-fill_folder(struct account *account, const char *folder, struct bytes name,
-    struct bytes password, const char *invite,
-    const struct signing_public_key *server_key, struct client_error *error)
-{
-	const struct password_cost cost = {
-	    .passes = VAULT_PASSES,
-	    .memory_size = VAULT_MEMORY_SIZE,
-	};
-	const struct state_options options = state_options_of(account);
-	char key_path[HOME_PATH_MAX], state_path[HOME_PATH_MAX];
-	struct state *state = NULL;
-	enum status st;
-
-	if ((st = home_join(folder, HOME_KEY_FILE, key_path)) != STATUS_OK ||
-	    (st = home_join(folder, HOME_STATE_FILE, state_path)) != STATUS_OK)
-		return client_error_set_plain(error, st, "make the account");
-	if ((st = vault_create(key_path, name, password, server_key, cost,
-		 &account->vault, error)) != STATUS_OK)
-		return st;
-	crash_point("signup.keys");
-	if ((st = state_create(state_path, vault_database_key(account->vault),
-		 &vault_signing(account->vault)->public_key, &options,
-		 &state)) == STATUS_OK)
-		st = store_sign_up(state, account->vault, password, invite);
-	/* Closing moves the log into the file. */
-	state_close(state);
-	if (st == STATUS_OK)
-		st = sync_folder(folder);
-	return st == STATUS_OK ? STATUS_OK
-			       : client_error_set_plain(
-				     error, st, "make the account's database");
-}
-
-/* Asks who the server is, and whether it takes anybody. */
-static enum status
-meet_server(const struct account *account, struct signing_public_key *key,
-    struct client_error *error)
-{
-	struct connection *connection = NULL;
-	const struct session_server *server;
-	struct notice notice = {.kind = NOTICE_SERVER_PINNED};
-	char text[256];
-	enum status st;
-
-	if ((st = connection_new(&account->address, &account->options,
-		 &connection, error)) != STATUS_OK ||
-	    (st = connection_learn(connection, NULL,
-		 clock_monotonic_ms() + (account->options.timeout_ms > 0
-						? account->options.timeout_ms
-						: ACCOUNT_TIMEOUT_MS_DEFAULT),
-		 error)) != STATUS_OK)
-		goto out;
-	server = connection_server(connection);
-	*key = server->info.identity_key;
-	if (account->address.has_fingerprint || account->options.notice == NULL)
-		goto out;
-	(void)snprintf(text, sizeof(text),
-	    "First contact with the server %s. Its fingerprint is\n  %s\n"
-	    "Compare it with what the server's owner tells you.",
-	    connection_target(connection), server->fingerprint);
-	notice.fingerprint = server->fingerprint;
-	notice.text = text;
-	account->options.notice(account->options.notice_arg, &notice);
-out:
-	connection_free(connection);
-	return st;
-}
-
-/* Makes the account's folder, complete, under its final name. */
-static enum status
-make_account(struct account *account, const char *server_folder,
-    struct bytes name, struct bytes password, const char *invite,
-    struct client_error *error)
-{
-	struct signing_public_key server_key;
-	char folder[HOME_PATH_MAX] = "";
-	enum status st;
-
-	if ((st = meet_server(account, &server_key, error)) != STATUS_OK)
-		return st;
-	if ((st = temporary_folder(server_folder, NEW_PREFIX, folder)) !=
-		STATUS_OK ||
-	    (st = file_make_folder(folder)) != STATUS_OK)
-		return client_error_set_plain(
-		    error, st, "make the account's folder");
-	if ((st = fill_folder(account, folder, name, password, invite,
-		 &server_key, error)) != STATUS_OK)
-		goto out;
-	crash_point("signup.database");
-	if (rename(folder, account->folder) != 0) {
-		st = client_error_set_plain(
-		    error, STATUS_IO, "make the account's folder");
-		goto out;
-	}
-	crash_point("signup.renamed");
-	if ((st = sync_folder(server_folder)) != STATUS_OK)
-		st = client_error_set_plain(
-		    error, st, "make the account's folder");
-out:
-	if (st != STATUS_OK)
-		remove_folder(folder);
-	return st;
-}
-
-static enum status
-exists_already(const struct account *account, struct client_error *error)
-{
-	char shown[CLIENT_DISPLAY_SIZE];
-
-	client_display(bytes_from_string(vault_name(account->vault)), shown,
-	    sizeof(shown));
-	return client_error_set(error, STATUS_EXISTS, EXIT_CODE_FAILED,
-	    "%s is signed up on this device already. It is ready to use.",
-	    shown);
-}
-
-/* Brings the SignUp in the outbox to its end. */
-static enum status
-finish_sign_up(struct account *account, const char *server_folder, bool is_new,
-    struct client_error *error)
-{
-	struct session *session = NULL;
-	struct state_account row;
-	enum status st;
-
-	if ((st = session_open(account, &session, error)) != STATUS_OK)
-		return st;
-	st = state_account_read(session_state(session), &row);
-	if (st == STATUS_OK && !is_new &&
-	    row.status == STATE_ACCOUNT_STATUS_ACTIVE) {
-		st = exists_already(account, error);
-		goto out;
-	}
-	if (st == STATUS_OK && row.status == STATE_ACCOUNT_STATUS_SIGNING_UP) {
-		if ((st = session_resolve(session, error)) != STATUS_OK)
-			goto out;
-		st = state_account_read(session_state(session), &row);
-	}
-	if (st != STATUS_OK) {
-		st = state_error(error, st);
-		goto out;
-	}
-	if (row.status == STATE_ACCOUNT_STATUS_REFUSED) {
-		session_close(session);
-		session = NULL;
-		if ((st = discard(server_folder, account->folder)) !=
-		    STATUS_OK) {
-			st = client_error_set_plain(
-			    error, st, "remove the account's folder");
-			goto out;
-		}
-		st = client_error_set(error,
-		    row.refusal_code == RPC_CODE_ALREADY_EXISTS ? STATUS_EXISTS
-								: STATUS_DENIED,
-		    EXIT_CODE_REFUSED,
-		    row.refusal_code == RPC_CODE_ALREADY_EXISTS
-			? "The server refused: %s Choose another name."
-			: "The server refused the sign-up: %s",
-		    row.refusal);
-	}
-out:
-	session_close(session);
-	return st;
-}
-
-/* Under the server's lock. */
-static enum status
-sign_up_locked(struct account *account, const char *server_folder,
-    struct bytes name, struct bytes password, const char *invite,
-    struct client_error *error)
-{
-	char key_path[HOME_PATH_MAX], state_path[HOME_PATH_MAX];
-	bool is_new = false;
-	enum status st;
-
-	remove_leftovers(server_folder);
-	if ((st = home_join(account->folder, HOME_KEY_FILE, key_path)) !=
-		STATUS_OK ||
-	    (st = home_join(account->folder, HOME_STATE_FILE, state_path)) !=
-		STATUS_OK)
-		return client_error_set_plain(error, st, "find the account");
-	if (exists(key_path)) {
-		st = vault_open(key_path, password, &account->vault, error);
-	} else if (exists(state_path)) {
-		/* Its key file may come back: nothing here is removed. */
-		return client_error_set(error, STATUS_STALE, EXIT_CODE_FAILED,
-		    "The folder %s holds a database without its key file. Put "
-		    "the key file back, or move the folder away.",
-		    account->folder);
-	} else {
-		is_new = true;
-		st = make_account(
-		    account, server_folder, name, password, invite, error);
-	}
-	if (st != STATUS_OK)
-		return st;
-	return finish_sign_up(account, server_folder, is_new, error);
-}
-
-static enum status
-make_server_folder(const char *folder, struct client_error *error)
-{
-	enum status st = file_make_folder(folder);
-
-	if (st == STATUS_DENIED)
-		return client_error_set(error, st, EXIT_CODE_FAILED,
-		    "The folder %s belongs to another user, or others may "
-		    "write to it. Make it yours alone: chmod 700 '%s'",
-		    folder, folder);
-	if (st == STATUS_INVALID)
-		return client_error_set(error, st, EXIT_CODE_FAILED,
-		    "%s is in the way: it is no folder.", folder);
-	return st == STATUS_OK
-		   ? STATUS_OK
-		   : client_error_set_plain(error, st, "make its folder");
-}
-
-enum status
-account_sign_up(const struct client_options *options, struct bytes name,
-    struct bytes password, const char *invite, struct account **out,
-    struct client_error *error)
-{
-	struct account *account = NULL;
-	char server_folder[HOME_PATH_MAX], lock_path[HOME_PATH_MAX];
-	int lock = -1;
-	enum status st;
-
-	if ((st = new_account(options, &account, error)) != STATUS_OK ||
-	    (st = target_parse(options->server != NULL ? options->server : "",
-		 &account->address, error)) != STATUS_OK ||
-	    (st = home_account_path(account->home, &account->address, name,
-		 account->folder, error)) != STATUS_OK ||
-	    (st = home_server_path(account->home, &account->address,
-		 server_folder, error)) != STATUS_OK ||
-	    (st = vault_check_password(password, error)) != STATUS_OK ||
-	    (st = make_server_folder(server_folder, error)) != STATUS_OK)
-		goto out;
-	if ((st = home_join(server_folder, HOME_SERVER_LOCK_FILE, lock_path)) !=
-		STATUS_OK ||
-	    (st = file_lock(lock_path, state_options_of(account).wait_ms,
-		 &lock)) != STATUS_OK) {
-		st = st == STATUS_BUSY
-			 ? client_error_set(error, st, EXIT_CODE_FAILED,
-			       "Another peyk is signing up at this server. "
-			       "Wait until it "
-			       "is done, and try again.")
-			 : client_error_set_plain(error, st, "lock its folder");
-		goto out;
-	}
-	if ((st = sign_up_locked(account, server_folder, name, password, invite,
-		 error)) != STATUS_OK)
-		goto out;
-	*out = account;
-	account = NULL; /* now the caller's */
-out:
-	file_unlock(lock);
-	account_free(account);
-	return st;
+	return open_account(options, name, password, false, out, error);
 }

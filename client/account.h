@@ -83,6 +83,35 @@ MUST_CHECK enum status account_sign_up(const struct client_options *options,
     struct bytes name, struct bytes password, const char *invite,
     struct account **out, struct client_error *error);
 
+/* What an account is opened with. Empty, or NULL: filled in, or none. */
+struct account_sign_up {
+	struct bytes nonce;
+	struct bytes password_proof;
+	const char *invite;
+};
+
+/*
+ * The same up to the request, which stays in the outbox for
+ * session_seal_again(); account_sign_up() finishes it as well. Besides,
+ * STATUS_EXISTS (exit 1): a sign-up of this name is under way.
+ */
+MUST_CHECK enum status account_prepare_sign_up(
+    const struct client_options *options, struct bytes name,
+    struct bytes password, const struct account_sign_up *sign_up,
+    struct account **out, struct client_error *error);
+
+/* As account_open(), also if the sign-up was not finished. */
+MUST_CHECK enum status account_open_unfinished(
+    const struct client_options *options, struct bytes name,
+    struct bytes password, struct account **out, struct client_error *error);
+
+/*
+ * If the server refused the account, removes its folder: STATUS_EXISTS or
+ * STATUS_DENIED (exit 6) with its reason. No session is open.
+ */
+MUST_CHECK enum status account_discard_refused(
+    const struct account *account, struct client_error *error);
+
 /* Every session is closed. Wipes the keys. NULL is a no-op. */
 void account_free(struct account *account);
 

@@ -267,42 +267,69 @@ find_only_account(struct application *application, struct buf *out)
 	return code;
 }
 
-enum exit_code
-application_open(struct application *application, const char *name)
+/* Whose account, by name, --as, or because it is the only one. */
+static enum exit_code
+choose_account(
+    struct application *application, struct buf *only, const char **name)
+{
+	enum exit_code code;
+	enum status st;
+
+	if (*name == NULL)
+		*name = application->arguments.as;
+	if (*name != NULL)
+		return EXIT_CODE_DONE;
+	if ((code = find_only_account(application, only)) != EXIT_CODE_DONE)
+		return code;
+	if ((st = buf_string(only, name)) != STATUS_OK)
+		return application_fail_plain(
+		    application, st, "choose the account");
+	return EXIT_CODE_DONE;
+}
+
+/* The account alone. */
+static enum exit_code
+open_account(struct application *application, const char *name,
+    enum status (*open)(const struct client_options *options, struct bytes name,
+	struct bytes password, struct account **out,
+	struct client_error *error))
 {
 	struct prompt_password *password = NULL;
 	struct client_error error = {0};
 	struct buf only;
-	enum exit_code code = EXIT_CODE_DONE;
-	enum status st;
+	enum exit_code code;
 
 	buf_init(&only, CLIENT_DISPLAY_SIZE);
-	if (name == NULL)
-		name = application->arguments.as;
-	if (name == NULL) {
-		code = find_only_account(application, &only);
-		if (code != EXIT_CODE_DONE)
-			goto out;
-		st = buf_string(&only, &name);
-		if (st != STATUS_OK) {
-			code = application_fail_plain(
-			    application, st, "choose the account");
-			goto out;
-		}
-	}
-	code = application_ask_password(application, name, false, &password);
-	if (code != EXIT_CODE_DONE)
+	if ((code = choose_account(application, &only, &name)) !=
+		EXIT_CODE_DONE ||
+	    (code = application_ask_password(
+		 application, name, false, &password)) != EXIT_CODE_DONE)
 		goto out;
-	st = account_open(&application->options, bytes_from_string(name),
-	    bytes_make(password->text, password->size), &application->account,
-	    &error);
-	if (st == STATUS_OK)
-		st = session_open(
-		    application->account, &application->session, &error);
-	if (st != STATUS_OK)
+	if (open(&application->options, bytes_from_string(name),
+		bytes_make(password->text, password->size),
+		&application->account, &error) != STATUS_OK)
 		code = application_fail(application, &error);
 out:
 	prompt_password_free(password);
 	buf_clear(&only);
 	return code;
+}
+
+enum exit_code
+application_open(struct application *application, const char *name)
+{
+	struct client_error error = {0};
+	enum exit_code code = open_account(application, name, account_open);
+
+	if (code == EXIT_CODE_DONE &&
+	    session_open(application->account, &application->session, &error) !=
+		STATUS_OK)
+		code = application_fail(application, &error);
+	return code;
+}
+
+enum exit_code
+application_open_unfinished(struct application *application)
+{
+	return open_account(application, NULL, account_open_unfinished);
 }

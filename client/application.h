@@ -43,6 +43,13 @@ MUST_CHECK enum exit_code application_open(
     struct application *application, const char *name);
 
 /*
+ * The same for an account whose sign-up may not be finished; opens no
+ * session.
+ */
+MUST_CHECK enum exit_code application_open_unfinished(
+    struct application *application);
+
+/*
  * The password by option or from the terminal; is_new asks twice and says
  * what is wrong with it. Says so itself when it fails.
  */

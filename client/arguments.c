@@ -28,6 +28,8 @@ enum key {
 	KEY_EXPECT,
 	KEY_INVITE,
 	KEY_FOLLOW,
+	KEY_AGAIN,
+	KEY_READ,
 	KEY_JSON,
 	KEY_HELP,
 	KEY_VERSION,
@@ -78,6 +80,8 @@ static const struct rule rules[KEY_COUNT] = {
 	.command_option = COMMAND_OPTION_INVITE},
     [KEY_FOLLOW] = {.option = "follow",
 	.command_option = COMMAND_OPTION_FOLLOW},
+    [KEY_AGAIN] = {.option = "again", .command_option = COMMAND_OPTION_AGAIN},
+    [KEY_READ] = {.option = "read", .command_option = COMMAND_OPTION_READ},
     [KEY_JSON] = {.option = "json"},
     [KEY_HELP] = {.option = "help"},
     [KEY_VERSION] = {.option = "version"},
@@ -475,6 +479,8 @@ take_settings(struct reading *reading, struct arguments *out)
 	out->invite = settings[KEY_INVITE].value;
 	out->password_file = settings[KEY_PASSWORD_FILE].value;
 	out->is_following = settings[KEY_FOLLOW].value != NULL;
+	out->seals_again = settings[KEY_AGAIN].value != NULL;
+	out->reads_messages = settings[KEY_READ].value != NULL;
 	out->has_wait = settings[KEY_WAIT].value != NULL;
 	if (settings[KEY_PASSWORD_FD].value != NULL) {
 		if (settings[KEY_PASSWORD_FILE].value != NULL &&
@@ -538,6 +544,8 @@ check_command(struct reading *reading, const struct arguments *arguments)
 		return problem_set(reading->problem,
 		    strstr(command->operands, "TEXT") != NULL
 			? "Put a text of several words in quotes."
+		    : strstr(command->operands, "JSON") != NULL
+			? "Put the JSON in single quotes."
 			: hint,
 		    "“%.100s” is one word too many: peyk %s%s%s.",
 		    arguments->operands[command->operands_max], command->name,

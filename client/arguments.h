@@ -63,6 +63,8 @@ struct arguments {
 	const char *invite;
 	bool has_wait;
 	bool is_following;
+	bool seals_again;
+	bool reads_messages;
 
 	char *config; /* the file's content, owned */
 };

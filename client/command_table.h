@@ -15,6 +15,8 @@ enum command_option {
 	COMMAND_OPTION_EXPECT = 1 << 3,
 	COMMAND_OPTION_LINGER = 1 << 4,
 	COMMAND_OPTION_INVITE = 1 << 5,
+	COMMAND_OPTION_AGAIN = 1 << 6,
+	COMMAND_OPTION_READ = 1 << 7,
 };
 
 /* What cmd_<verb>.c says of itself. */
@@ -39,5 +41,7 @@ extern const struct command cmd_chat;
 extern const struct command cmd_history;
 extern const struct command cmd_contacts;
 extern const struct command cmd_verify;
+extern const struct command cmd_seal;
+extern const struct command cmd_open;
 
 #endif

@@ -34,6 +34,8 @@ static const struct command *const commands[] = {
     &cmd_history,
     &cmd_contacts,
     &cmd_verify,
+    &cmd_seal,
+    &cmd_open,
     &cmd_help,
 };
 

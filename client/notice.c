@@ -14,6 +14,8 @@ notice_kind_name(enum notice_kind kind)
 		return "unfinished_sent";
 	case NOTICE_UNFINISHED_REFUSED:
 		return "unfinished_refused";
+	case NOTICE_SEALED_FINISHED:
+		return "sealed_finished";
 	case NOTICE_SET_ASIDE:
 		return "set_aside";
 	case NOTICE_OTHERS_WAITING:

@@ -18,6 +18,8 @@ enum notice_kind {
 	NOTICE_UNFINISHED_SENT,
 	/* What an earlier run left half sent was refused by the server. */
 	NOTICE_UNFINISHED_REFUSED,
+	/* What `peyk seal` had printed was sent, or asked after, once more. */
+	NOTICE_SEALED_FINISHED,
 	/* A message could not be read and was set aside. */
 	NOTICE_SET_ASIDE,
 	/* New messages from others than the one who was asked for. */

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "client/letters.h"
 #include "client/session_request.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
@@ -38,145 +39,30 @@ struct batch {
 
 /* ---- Building a request ---- */
 
-static void
-free_ciphertexts(struct buf *ciphertexts, size_t count)
-{
-	for (size_t i = 0; ciphertexts != NULL && i < count; i++)
-		buf_clear(&ciphertexts[i]);
-	free(ciphertexts);
-}
-
-/*
- * Encrypts one message, adds it to the history as pending, and moves the
- * chain. STATUS_EXISTS: its id is in use.
- */
-static enum status
-seal_message(struct session *session, const struct batch *batch,
-    size_t position, uint64_t sequence, struct e2ee_chain *chain,
-    struct buf *out)
-{
-	const struct vault *vault = account_vault(session_account(session));
-	const struct contact *contact = batch->contact;
-	size_t index = batch->indices[position];
-	struct state_outgoing row = {
-	    .id = batch->results[index].id,
-	    .peer = contact->name,
-	    .peer_canonical = contact->canonical,
-	    .peer_key = &contact->signing_key,
-	    .text = batch->messages[index].text,
-	    .sent_at_ms = clock_wall_ms(),
-	    .sequence = sequence,
-	    .position = position,
-	    .before = *chain,
-	};
-	struct e2ee_direct_draft draft = {
-	    .sender = vault_statement(vault),
-	    .sender_key = &vault_signing(vault)->secret_key,
-	    .recipient_signing_key = &contact->signing_key,
-	    .recipient_encryption_key = &contact->encryption_key,
-	    .sent_at_ms = row.sent_at_ms,
-	    .text = row.text,
-	};
-	struct e2ee_chain_link link;
-	struct sha256_digest hash;
-	enum status st;
-
-	memcpy(draft.id.bytes, row.id, sizeof(draft.id.bytes));
-	if ((st = e2ee_chain_next(chain, &link)) != STATUS_OK)
-		return st;
-	draft.counter = link.counter;
-	draft.previous_hash = link.previous_hash;
-	if ((st = e2ee_direct_seal(&draft, out, &hash)) != STATUS_OK ||
-	    (st = state_outgoing_add(session_state(session), &row)) !=
-		STATUS_OK)
-		return st;
-	e2ee_chain_advance(chain, &hash);
-	return STATUS_OK;
-}
-
-static enum status
-pack_request(const struct contact *contact, const struct buf *ciphertexts,
-    size_t count, struct buf *out)
-{
-	Peyk__V1__SendRequest request = PEYK__V1__SEND_REQUEST__INIT;
-	Peyk__V1__OutgoingMessage *messages = NULL;
-	Peyk__V1__OutgoingMessage **pointers = NULL;
-	enum status st = STATUS_NOMEM;
-
-	messages = calloc(count, sizeof(*messages));
-	pointers = calloc(count, sizeof(*pointers));
-	if (messages == NULL || pointers == NULL)
-		goto out;
-	for (size_t i = 0; i < count; i++) {
-		peyk__v1__outgoing_message__init(&messages[i]);
-		messages[i].recipient_key =
-		    wire_field(BYTES_OF(contact->signing_key.bytes));
-		messages[i].ciphertext = wire_field(buf_bytes(&ciphertexts[i]));
-		pointers[i] = &messages[i];
-	}
-	request.messages = pointers;
-	request.n_messages = count;
-	st = wire_pack(&request.base, out);
-out:
-	free(messages);
-	free(pointers);
-	return st;
-}
-
-/* The pin may have met other keys since it was read. */
-static enum status
-check_contact(struct session *session, const struct contact *contact,
-    struct client_error *error)
-{
-	struct contact current = {0};
-	enum status st;
-
-	st = state_contact_read(session_state(session), contact->canonical,
-	    vault_server_key(account_vault(session_account(session))),
-	    &current);
-	if (st != STATUS_OK)
-		return state_error(error, st);
-	st = contacts_check_unchanged(&current, error);
-	contact_clear(&current);
-	return st;
-}
-
 static enum status
 prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
     struct client_error *error)
 {
 	const struct batch *batch = arg;
-	const struct signing_public_key *peer = &batch->contact->signing_key;
-	struct state *state = session_state(session);
-	struct buf *ciphertexts = NULL;
-	struct e2ee_chain chain;
+	struct letter *letters = calloc(batch->count, sizeof(*letters));
 	enum status st;
 
-	if ((st = check_contact(session, batch->contact, error)) != STATUS_OK)
-		return st;
-	ciphertexts = calloc(batch->count, sizeof(*ciphertexts));
-	if (ciphertexts == NULL) {
-		st = STATUS_NOMEM;
-		goto out;
-	}
-	if ((st = state_send_chain_read(state, peer, &chain)) != STATUS_OK)
-		goto out;
+	if (letters == NULL)
+		return client_error_set_plain(
+		    error, STATUS_NOMEM, "send the messages");
 	for (size_t i = 0; i < batch->count; i++) {
-		buf_init(&ciphertexts[i], WIRE_CIPHERTEXT_MAX);
-		if ((st = seal_message(session, batch, i, sequence, &chain,
-			 &ciphertexts[i])) != STATUS_OK)
-			goto out;
+		size_t index = batch->indices[i];
+
+		letters[i] = (struct letter){
+		    .contact = batch->contact,
+		    .id = batch->results[index].id,
+		    .text = batch->messages[index].text,
+		};
 	}
-	if ((st = state_send_chain_write(state, peer, &chain)) != STATUS_OK)
-		goto out;
-	st = pack_request(batch->contact, ciphertexts, batch->count, body);
-out:
-	free_ciphertexts(ciphertexts, batch->count);
-	if (st == STATUS_EXISTS)
-		return client_error_set(error, st, EXIT_CODE_USAGE,
-		    "One of the messages has an id that another message has "
-		    "already. Every message needs an id of its own.");
-	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
+	st = letters_prepare(
+	    session, letters, batch->count, sequence, body, error);
+	free(letters);
+	return st;
 }
 
 /* ---- The reply ---- */
@@ -287,29 +173,6 @@ out:
 }
 
 /* ---- Sending ---- */
-
-static enum status
-check_text(struct bytes text, size_t position, size_t count,
-    struct client_error *error)
-{
-	char which[64] = "The message";
-
-	if (count > 1)
-		(void)snprintf(
-		    which, sizeof(which), "Message number %zu", position + 1);
-	if (text.size == 0)
-		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
-		    "%s is empty. Nothing was sent.", which);
-	if (text.size > OUTGOING_TEXT_MAX)
-		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
-		    "%s is too long: it has %zu bytes, and a message may have "
-		    "%d. Nothing was sent. Divide it into several messages.",
-		    which, text.size, OUTGOING_TEXT_MAX);
-	if (!text_is_utf8(text) || memchr(text.data, '\0', text.size) != NULL)
-		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
-		    "%s is not text in UTF-8. Nothing was sent.", which);
-	return STATUS_OK;
-}
 
 /*
  * What is known of a message with an id of the caller's. *is_known: it was
@@ -566,7 +429,7 @@ outgoing_send(struct session *session, struct bytes recipient,
 			    sizeof(results[i].id));
 	}
 	for (size_t i = 0; i < count && st == STATUS_OK; i++)
-		st = check_text(messages[i].text, i, count, error);
+		st = letters_check_text(messages[i].text, i, count, error);
 	if (st != STATUS_OK || count == 0)
 		return st;
 	indices = calloc(count, sizeof(*indices));

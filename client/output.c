@@ -13,7 +13,7 @@
 #define OUTPUT_LINE_SIZE_MAX ((size_t)1 << 20)
 
 /* JSON escapes a byte as six characters at worst. */
-#define OUTPUT_JSON_SIZE_MAX ((size_t)8 << 20)
+#define OUTPUT_JSON_SIZE_MAX ((size_t)32 << 20)
 
 void
 output_init(struct output *output, bool is_json)
@@ -71,9 +71,9 @@ harmful(const unsigned char *text, unsigned *out)
 }
 
 static enum status
-append_json(struct buf *line, const json_t *object)
+append_json(struct buf *line, const json_t *object, size_t flags)
 {
-	char *text = json_dumps(object, JSON_COMPACT);
+	char *text = json_dumps(object, flags);
 	const char *from = text, *at = text;
 	enum status st = STATUS_OK;
 
@@ -99,8 +99,8 @@ append_json(struct buf *line, const json_t *object)
 	return st;
 }
 
-enum status
-output_json_take(struct output *output, json_t *object)
+static enum status
+write_json_take(struct output *output, json_t *object, size_t flags)
 {
 	struct buf line;
 	enum status st;
@@ -108,12 +108,24 @@ output_json_take(struct output *output, json_t *object)
 	if (object == NULL)
 		return STATUS_NOMEM;
 	buf_init(&line, OUTPUT_JSON_SIZE_MAX);
-	st = append_json(&line, object);
+	st = append_json(&line, object, flags);
 	if (st == STATUS_OK)
 		st = write_line(output, buf_bytes(&line));
 	buf_wipe(&line);
 	json_decref(object);
 	return st;
+}
+
+enum status
+output_json_take(struct output *output, json_t *object)
+{
+	return write_json_take(output, object, JSON_COMPACT);
+}
+
+enum status
+output_json_indented_take(struct output *output, json_t *object)
+{
+	return write_json_take(output, object, JSON_INDENT(2));
 }
 
 enum status
@@ -284,7 +296,8 @@ write_error_json(json_t *object, bool is_complete)
 	bool is_done = false;
 
 	buf_init(&line, OUTPUT_JSON_SIZE_MAX);
-	if (is_complete && append_json(&line, object) == STATUS_OK &&
+	if (is_complete &&
+	    append_json(&line, object, JSON_COMPACT) == STATUS_OK &&
 	    buf_append_u8(&line, '\n') == STATUS_OK) {
 		/* Nowhere is left to tell that standard error fails. */
 		(void)fwrite(line.data, 1, line.size, stderr);

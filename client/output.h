@@ -36,6 +36,10 @@ void output_init(struct output *output, bool is_json);
  */
 MUST_CHECK enum status output_json_take(struct output *output, json_t *object);
 
+/* The same for people: over several lines, indented. */
+MUST_CHECK enum status output_json_indented_take(
+    struct output *output, json_t *object);
+
 /* Prints our own words, as printf(), and a line end. */
 MUST_CHECK enum status output_line(struct output *output, const char *format,
     ...) __attribute__((format(printf, 2, 3)));

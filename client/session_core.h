@@ -23,11 +23,21 @@ struct session {
 	struct session_tally tally;
 	/* Of requests that an earlier run had left; told when unlocked. */
 	struct session_tally unfinished;
+	/* The same of one that `peyk seal` had printed: a text; "": none. */
+	char sealed_finished[1024];
 };
 
 MUST_CHECK enum status session_lock(
     struct session *session, struct client_error *error);
 /* No-op when it is not held. */
 void session_unlock(struct session *session);
+
+/*
+ * Takes the next number for a request, signs it and adds it to the outbox, in
+ * a transaction and under the lock. STATUS_TOO_LARGE (exit 2): its body.
+ */
+MUST_CHECK enum status session_number_request(struct session *session,
+    const struct session_request *request, uint64_t *sequence,
+    struct client_error *error);
 
 #endif

@@ -40,10 +40,10 @@ session_resolve(struct session *session, struct client_error *error)
 
 /* ---- A new request ---- */
 
-/* Takes the next number for a request and stores it; in a transaction. */
-static enum status
-number_and_sign(struct session *session, const struct session_request *request,
-    uint64_t *sequence, struct client_error *error)
+enum status
+session_number_request(struct session *session,
+    const struct session_request *request, uint64_t *sequence,
+    struct client_error *error)
 {
 	const struct vault *vault = account_vault(session->account);
 	struct channel_request_fields fields = {
@@ -95,7 +95,7 @@ store(struct session *session, const struct session_request *request,
 	if ((st = state_begin(session->state)) != STATUS_OK)
 		return state_error(error, st);
 	crash_point("request.begun");
-	if ((st = number_and_sign(session, request, sequence, error)) !=
+	if ((st = session_number_request(session, request, sequence, error)) !=
 	    STATUS_OK)
 		goto out;
 	crash_point("request.prepared");

@@ -1,6 +1,7 @@
 #include "client/settling.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "base/crash.h"
 #include "client/session_core.h"
 #include "client/state_messages.h"
+#include "client/state_seals.h"
 #include "gen/peyk/v1/messenger.grpc-c.h"
 #include "wire/limits.h"
 
@@ -23,8 +25,8 @@
 /* The longest pause that a server may ask for. */
 #define RETRY_AFTER_MAX_MS 10000
 
-static enum status
-is_stale(struct client_error *error)
+enum status
+settling_stale(struct client_error *error)
 {
 	return client_error_set(error, STATUS_STALE, EXIT_CODE_FAILED,
 	    "This is an old or copied state of the account: the server knows "
@@ -91,8 +93,8 @@ out:
 	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
 }
 
-static enum status
-describe_refusal(const struct session_reply *reply, struct client_error *error)
+enum status
+settling_refusal(const struct session_reply *reply, struct client_error *error)
 {
 	char reason[512];
 
@@ -126,7 +128,7 @@ settling_decide(struct settling *settling,
 		return st;
 	if (!reply.is_done) {
 		settling->refusal_status =
-		    describe_refusal(&reply, settling->refusal);
+		    settling_refusal(&reply, settling->refusal);
 		*out = SETTLEMENT_REFUSED;
 		return STATUS_OK;
 	}
@@ -223,9 +225,9 @@ judge(struct settling *settling, const struct rpc_sealed_method *method,
 			settling->cause = ATTEMPT_UNREACHED;
 			return STATUS_OK;
 		}
-		return is_stale(error);
+		return settling_stale(error);
 	case PEYK__V1__DISPOSITION__DISPOSITION_REPLAY:
-		return is_stale(error);
+		return settling_stale(error);
 	case PEYK__V1__DISPOSITION__DISPOSITION_UNSPECIFIED:
 	case _PEYK__V1__DISPOSITION_IS_INT_SIZE:
 		break;
@@ -352,6 +354,17 @@ out:
 
 /* ---- Attempt after attempt ---- */
 
+enum status
+settling_no_key(const struct session *session, struct client_error *error)
+{
+	return client_error_set(error, STATUS_UNAVAILABLE,
+	    EXIT_CODE_UNREACHABLE,
+	    "The server %s names no key that can be used now. The clock of "
+	    "this device or of the server may be wrong: check it, and try "
+	    "again.",
+	    connection_target(session->connection));
+}
+
 static enum status
 give_up(const struct settling *settling, struct client_error *error)
 {
@@ -367,13 +380,7 @@ give_up(const struct settling *settling, struct client_error *error)
 		    "later, or ask whoever runs the server.",
 		    connection_target(connection));
 	case ATTEMPT_SEALING_KEY:
-		return client_error_set(error, STATUS_UNAVAILABLE,
-		    EXIT_CODE_UNREACHABLE,
-		    "The server %s names no key that can be used now. The "
-		    "clock "
-		    "of this device or of the server may be wrong: check it, "
-		    "and try again.",
-		    connection_target(connection));
+		return settling_no_key(settling->session, error);
 	case ATTEMPT_NO_ANSWER:
 		return connection_unreachable(
 		    connection, STATUS_TIMEOUT, error);
@@ -468,15 +475,76 @@ settling_run(
 
 /* ---- What an earlier run left ---- */
 
+/*
+ * What became of a request that somebody was to send by hand and that was
+ * taken over; told when unlocked, of several the last.
+ */
+static void
+note_sealed(const struct settling *settling, const char *path,
+    enum settlement settlement)
+{
+	const char *name = strrchr(path, '/');
+	const char *outcome = "";
+	char *out = settling->session->sealed_finished;
+	size_t size = sizeof(settling->session->sealed_finished);
+
+	switch (settlement) {
+	case SETTLEMENT_DONE:
+		outcome = "The server has done it.";
+		break;
+	case SETTLEMENT_REFUSED:
+		outcome = settling->refusal->text;
+		break;
+	case SETTLEMENT_PARKED:
+		outcome = "It waits at the server.";
+		break;
+	case SETTLEMENT_ELSEWHERE:
+		return;
+	}
+	(void)snprintf(out, size,
+	    "The %s that peyk seal had printed, number %" PRIu64
+	    ", was brought to its end first. %.800s",
+	    name != NULL ? name + 1 : path, settling->sequence, outcome);
+}
+
+/* Finishes an entry that an earlier run left. */
+static enum status
+finish_entry(struct settling *settling, struct client_error *error)
+{
+	struct session *session = settling->session;
+	struct session_tally before = session->tally;
+	struct outbox_entry entry = {0};
+	enum settlement settlement;
+	bool is_sealed = false;
+	enum status st;
+
+	if ((st = state_seals_has(session->state, settling->sequence,
+		 &is_sealed)) == STATUS_OK &&
+	    is_sealed)
+		st = state_outbox_read(
+		    session->state, settling->sequence, &entry);
+	if (st != STATUS_OK) {
+		st = state_error(error, st);
+		goto out;
+	}
+	if ((st = settling_run(settling, &settlement, error)) != STATUS_OK)
+		goto out;
+	session->unfinished.sent += session->tally.sent - before.sent;
+	session->unfinished.refused += session->tally.refused - before.refused;
+	if (is_sealed)
+		note_sealed(settling, entry.method, settlement);
+out:
+	outbox_entry_clear(&entry);
+	return st;
+}
+
 /* Under the lock: every entry that is not parked. */
 static enum status
 resolve(
     struct session *session, uint64_t deadline_ms, struct client_error *error)
 {
-	struct client_error ignored;
-	struct session_tally before;
+	struct client_error refusal;
 	struct settling settling;
-	enum settlement settlement;
 	uint64_t sequence;
 	enum status st;
 
@@ -487,15 +555,10 @@ resolve(
 		    .sequence = sequence,
 		    .deadline_ms = deadline_ms,
 		    .may_park = true,
-		    .refusal = &ignored,
+		    .refusal = &refusal,
 		};
-		before = session->tally;
-		if ((st = settling_run(&settling, &settlement, error)) !=
-		    STATUS_OK)
+		if ((st = finish_entry(&settling, error)) != STATUS_OK)
 			return st;
-		session->unfinished.sent += session->tally.sent - before.sent;
-		session->unfinished.refused +=
-		    session->tally.refused - before.refused;
 	}
 	return st == STATUS_NOT_FOUND ? STATUS_OK : state_error(error, st);
 }
@@ -507,6 +570,11 @@ tell_unfinished(struct session *session)
 	char text[256];
 
 	session->unfinished = (struct session_tally){0};
+	if (session->sealed_finished[0] != '\0') {
+		session_notice(session, NOTICE_SEALED_FINISHED, NULL, 0,
+		    session->sealed_finished);
+		session->sealed_finished[0] = '\0';
+	}
 	if (tally.sent > 0) {
 		(void)snprintf(text, sizeof(text),
 		    tally.sent == 1 ? "%lu message that was left unfinished "

@@ -9,7 +9,7 @@
 #include "channel/reply.h"
 #include "client/attempt.h"
 #include "client/error.h"
-#include "client/session.h"
+#include "client/session_request.h"
 #include "rpc/sealed.h"
 
 /*
@@ -69,6 +69,17 @@ MUST_CHECK enum status settling_decide(struct settling *settling,
     const struct rpc_sealed_method *method,
     const struct channel_outcome *outcome, enum settlement *out,
     struct client_error *error);
+
+/* This is an old or copied state: the server knows of other requests. */
+enum status settling_stale(struct client_error *error);
+
+/* A sealed REFUSED, in words: STATUS_DENIED or STATUS_EXISTS, exit 6. */
+enum status settling_refusal(
+    const struct session_reply *reply, struct client_error *error);
+
+/* No sealing key of the server is in force. */
+enum status settling_no_key(
+    const struct session *session, struct client_error *error);
 
 /* The sealed method of a path, "/peyk.v1.Messenger/Send"; NULL: none. */
 const struct rpc_sealed_method *settling_find_method(const char *path);

@@ -536,9 +536,12 @@ enum status
 state_outbox_settle(struct state *state, uint64_t sequence)
 {
 	struct sql sql;
+	enum status st;
 
 	assert(state->in_transaction);
 	sql_start(&sql, state, STATE_OUTBOX_SETTLE);
 	sql_bind_u64(&sql, sequence);
-	return sql_run(&sql);
+	if ((st = sql_run(&sql)) != STATUS_OK)
+		return st;
+	return run_plain(state, STATE_SEAL_SETTLE);
 }

@@ -135,7 +135,7 @@ MUST_CHECK enum status state_outbox_count_parked(
 
 /*
  * A sealed reply decided the request: removes it and everything parked
- * before it.
+ * before it, and what opens their replies (client/state_seals.h).
  */
 MUST_CHECK enum status state_outbox_settle(
     struct state *state, uint64_t sequence);

@@ -85,6 +85,13 @@ const char *const state_migrations[STATE_SCHEMA_VERSION] = {
     " stored_at_ms INTEGER NOT NULL,"
     " reason TEXT NOT NULL,"
     " is_told INTEGER NOT NULL DEFAULT 0);",
+
+    "CREATE TABLE seals ("
+    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " sequence INTEGER NOT NULL,"
+    " sealing_key BLOB NOT NULL,"
+    " reply_secret BLOB NOT NULL);"
+    "CREATE INDEX seals_of_request ON seals (sequence, number);",
 };
 
 #define MESSAGE_COLUMNS                                                        \
@@ -119,6 +126,20 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	"SELECT count(*) FROM outbox WHERE is_parked = 1",
     [STATE_OUTBOX_SETTLE] = "DELETE FROM outbox WHERE sequence = ?1"
 			    " OR (sequence < ?1 AND is_parked = 1)",
+
+    [STATE_SEAL_ADD] = "INSERT INTO seals (sequence, sealing_key, reply_secret)"
+		       " VALUES (?1, ?2, ?3)",
+    [STATE_SEAL_PRUNE] =
+	"DELETE FROM seals WHERE sequence = ?1 AND number NOT IN"
+	" (SELECT number FROM seals WHERE sequence = ?1"
+	" ORDER BY number DESC LIMIT ?2)",
+    [STATE_SEAL_LIST] =
+	"SELECT seals.sequence, sealing_key, reply_secret FROM seals"
+	" JOIN outbox ON outbox.sequence = seals.sequence"
+	" WHERE outbox.method = ?1 ORDER BY number DESC",
+    [STATE_SEAL_COUNT] = "SELECT count(*) FROM seals WHERE sequence = ?1",
+    [STATE_SEAL_SETTLE] = "DELETE FROM seals WHERE sequence NOT IN"
+			  " (SELECT sequence FROM outbox)",
 
     [STATE_CONTACT_READ] =
 	"SELECT canonical, identity, pinned_at_ms, verified_at_ms,"

@@ -20,7 +20,7 @@
  */
 
 /* PRAGMA user_version of the newest schema. */
-#define STATE_SCHEMA_VERSION 1
+#define STATE_SCHEMA_VERSION 2
 
 /* One for each step from version i to i + 1. */
 extern const char *const state_migrations[STATE_SCHEMA_VERSION];
@@ -40,6 +40,11 @@ enum state_statement {
 	STATE_OUTBOX_PARK,
 	STATE_OUTBOX_COUNT_PARKED,
 	STATE_OUTBOX_SETTLE,
+	STATE_SEAL_ADD,
+	STATE_SEAL_PRUNE,
+	STATE_SEAL_LIST,
+	STATE_SEAL_COUNT,
+	STATE_SEAL_SETTLE,
 	STATE_CONTACT_READ,
 	STATE_CONTACT_LIST,
 	STATE_CONTACT_PIN,

@@ -1,0 +1,264 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/crash.h"
+#include "client/application.h"
+#include "client/by_hand.h"
+#include "client/command_table.h"
+#include "client/message_json.h"
+#include "client/message_json_read.h"
+#include "client/peek.h"
+#include "client/session_seal.h"
+#include "client/tool_reply.h"
+#include "gen/peyk/v1/messenger.grpc-c.h"
+
+/* ---- What came ---- */
+
+static enum exit_code
+fail_nothing(const struct application *application)
+{
+	return output_error(&application->output, EXIT_CODE_FAILED,
+	    "Standard input holds no reply that peyk understands.",
+	    "Give it what grpcurl or buf curl prints, standard error too "
+	    "(2>&1). If no server was reached, nothing was done: the request "
+	    "can be sent again.");
+}
+
+/* A status without an envelope: anybody could have written it. */
+static enum exit_code
+fail_bare(const struct application *application,
+    const struct rpc_sealed_method *method, const struct tool_reply *reply)
+{
+	static const char *const precondition[] = {
+	    "FailedPrecondition", "failed_precondition", "9"};
+	char code[64], message[512], text[1024], hint[256];
+	bool is_key_change = false;
+
+	for (size_t i = 0; i < 3; i++)
+		if (strcmp(reply->code, precondition[i]) == 0)
+			is_key_change = true;
+	client_display(bytes_from_string(reply->code), code, sizeof(code));
+	client_display(
+	    bytes_from_string(reply->message), message, sizeof(message));
+	(void)snprintf(text, sizeof(text),
+	    "The call failed (%s: %s), and nobody vouches for that: nothing "
+	    "is known of what was done.",
+	    code, message);
+	(void)snprintf(hint, sizeof(hint),
+	    is_key_change ? "If the server has a new sealing key, this seals "
+			    "the same request to it: peyk seal %s --again"
+			  : "Send the same %s again, or leave it to the next "
+			    "peyk command.",
+	    method->name);
+	return output_error(
+	    &application->output, EXIT_CODE_UNREACHABLE, text, hint);
+}
+
+static enum exit_code
+read_reply(const struct application *application, struct tool_reply *out)
+{
+	enum exit_code code;
+	struct buf input;
+	enum status st;
+
+	buf_init(&input, MESSAGE_JSON_SIZE_MAX);
+	code = by_hand_read_input(application, &input);
+	if (code == EXIT_CODE_DONE) {
+		st = tool_reply_read(buf_bytes(&input), out);
+		if (st == STATUS_NOT_FOUND)
+			code = fail_nothing(application);
+		else if (st != STATUS_OK)
+			code = application_fail_plain(
+			    application, st, "read the reply");
+	}
+	buf_clear(&input);
+	return code;
+}
+
+/* ---- What it says ---- */
+
+/* The payload on standard output. */
+static enum exit_code
+print_payload(
+    struct application *application, const struct session_opened *opened)
+{
+	struct output *output = &application->output;
+	struct bytes body = opened->reply.outcome.body;
+	json_t *payload = NULL;
+	enum status st;
+
+	st = message_json_decode(opened->method->response, body, &payload);
+	if (st == STATUS_OK && application->arguments.reads_messages)
+		st = peek_add_messages(application->session, body, payload);
+	if (st == STATUS_OK) {
+		st = output->is_json
+			 ? output_json_take(output, payload)
+			 : output_json_indented_take(output, payload);
+		payload = NULL;
+	}
+	json_decref(payload);
+	if (st == STATUS_INVALID)
+		return output_error(output, EXIT_CODE_FAILED,
+		    "The server did it, but its reply is not one of this "
+		    "version.",
+		    "");
+	return st == STATUS_OK ? EXIT_CODE_DONE
+			       : application_fail_output(application, st);
+}
+
+/* A reply is shown before it takes effect: twice rather than never. */
+static enum exit_code
+open_reply(struct application *application,
+    const struct rpc_sealed_method *method, const struct tool_reply *reply)
+{
+	struct session_opened opened = {0};
+	struct client_error error = {0};
+	enum exit_code code = EXIT_CODE_DONE;
+
+	if (session_open_reply(application->session, method, reply->envelopes,
+		reply->envelope_count, &opened, &error) != STATUS_OK)
+		return application_fail(application, &error);
+	if (opened.reply.outcome.disposition ==
+	    PEYK__V1__DISPOSITION__DISPOSITION_DONE)
+		code = print_payload(application, &opened);
+	if (application->output.has_failed) {
+		session_opened_clear(&opened);
+		return code;
+	}
+	crash_point("open.printed");
+	if (session_accept_reply(application->session, &opened, &error) !=
+	    STATUS_OK)
+		code = application_fail(application, &error);
+	session_opened_clear(&opened);
+	return code;
+}
+
+/* ---- Sign-up ---- */
+
+/* The account is open now, or its folder goes. */
+static enum exit_code
+finish_sign_up(struct application *application)
+{
+	struct client_error error = {0};
+	struct state_account row;
+	char text[2048];
+	enum status st;
+
+	st = state_account_read(session_state(application->session), &row);
+	session_close(application->session);
+	application->session = NULL;
+	if (st != STATUS_OK) {
+		(void)state_error(&error, st);
+		return application_fail(application, &error);
+	}
+	if (row.status == STATE_ACCOUNT_STATUS_REFUSED)
+		return account_discard_refused(application->account, &error) ==
+			       STATUS_OK
+			   ? EXIT_CODE_REFUSED
+			   : application_fail(application, &error);
+	(void)snprintf(text, sizeof(text),
+	    "The account is open. Its keys are in %s. Without this folder and "
+	    "the password nobody can read your messages, not even you: keep "
+	    "both.",
+	    account_folder(application->account));
+	output_say(&application->output, "signed_up", text);
+	return EXIT_CODE_DONE;
+}
+
+static enum exit_code
+open_sign_up(struct application *application, const struct tool_reply *reply)
+{
+	struct session_opened opened = {0};
+	struct client_error error = {0};
+	enum exit_code code;
+	enum status st;
+
+	if ((code = application_open_unfinished(application)) != EXIT_CODE_DONE)
+		return code;
+	if (session_open(application->account, &application->session, &error) !=
+		STATUS_OK ||
+	    session_open_reply(application->session, &messenger_sign_up_sealed,
+		reply->envelopes, reply->envelope_count, &opened,
+		&error) != STATUS_OK)
+		return application_fail(application, &error);
+	if (opened.reply.outcome.disposition ==
+	    PEYK__V1__DISPOSITION__DISPOSITION_DONE)
+		code = print_payload(application, &opened);
+	if (application->output.has_failed)
+		goto out;
+	crash_point("open.printed");
+	st = session_accept_reply(application->session, &opened, &error);
+	if (st != STATUS_OK && st != STATUS_DENIED && st != STATUS_EXISTS)
+		code = application_fail(application, &error);
+	else if (code == EXIT_CODE_DONE)
+		code = finish_sign_up(application);
+out:
+	session_opened_clear(&opened);
+	return code;
+}
+
+/* ---- The command ---- */
+
+static enum exit_code
+run(struct application *application)
+{
+	const struct rpc_sealed_method *method;
+	struct tool_reply reply = {0};
+	enum exit_code code;
+
+	code = by_hand_find_method(
+	    application, application->arguments.operands[0], &method);
+	if (code != EXIT_CODE_DONE)
+		return code;
+	if (method == NULL)
+		return output_error(&application->output, EXIT_CODE_USAGE,
+		    "GetServerInfo is not sealed: its reply is in the clear.",
+		    "");
+	if (application->arguments.reads_messages &&
+	    method != &messenger_poll_sealed)
+		return output_error(&application->output, EXIT_CODE_USAGE,
+		    "--read is for the reply of a Poll.",
+		    "See “peyk help open”.");
+	/* First, so that what comes before it in a pipeline is done. */
+	if ((code = read_reply(application, &reply)) != EXIT_CODE_DONE)
+		return code;
+	if (reply.envelope_count == 0)
+		code = fail_bare(application, method, &reply);
+	else if (method == &messenger_sign_up_sealed)
+		code = open_sign_up(application, &reply);
+	else if ((code = application_open(application, NULL)) == EXIT_CODE_DONE)
+		code = open_reply(application, method, &reply);
+	tool_reply_clear(&reply);
+	return code;
+}
+
+const struct command cmd_open = {
+    .name = "open",
+    .operands = "METHOD",
+    .summary = "read the reply of a call by hand",
+    .help =
+	"Reads from standard input what grpcurl or buf curl prints of a call "
+	"whose request\n"
+	"“peyk seal” made: its reply, or the error with its details. Prints "
+	"the payload\n"
+	"as JSON (SendResponse for Send), in one line with --json, and lets "
+	"it take effect.\n"
+	"Needs no server.\n"
+	"\n"
+	"A refusal is told with the server's own reason (exit code 6). A "
+	"failure that the\n"
+	"server has not sealed is not believed (exit code 3): nothing is "
+	"known then.\n"
+	"\n"
+	"  --read    of a Poll: also what the messages say; “peyk poll” shows "
+	"them still\n"
+	"\n"
+	"Example:\n"
+	"  peyk seal Poll --as sara | grpcurl -insecure -d @ localhost:8022 "
+	"\\\n"
+	"      peyk.v1.Messenger/Poll 2>&1 | peyk open Poll --as sara --read\n",
+    .options = COMMAND_OPTION_READ,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run,
+};
