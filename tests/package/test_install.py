@@ -163,6 +163,21 @@ class Installed(unittest.TestCase):
                  *libs]).expect(0)
             self.assertEqual(run([folder / name]).expect(0).out, "1 15\n")
 
+    def test_a_program_in_cpp(self):
+        folder = new_dir("cpp")
+        (folder / "use.cc").write_text(
+            USE.replace("int use_library", 'extern "C" int use_library', 1)
+            + "int main() { return use_library() == 1 ? 0 : 1; }\n")
+        for compiler in ("g++", "clang++"):
+            if SANITIZE and ("clang" in compiler) != ("clang" in CC):
+                continue  # their sanitizers do not mix
+            run([compiler, "-std=c++17", *FLAGS.split(),
+                 *pkg_config(self.prefix, "--cflags"), "-o",
+                 folder / compiler, folder / "use.cc",
+                 *pkg_config(self.prefix, "--libs"),
+                 f"-Wl,-rpath,{libdir(self.prefix)}"]).expect(0)
+            run([folder / compiler]).expect(0)
+
 
 class Example(unittest.TestCase):
     @classmethod
