@@ -12,19 +12,29 @@
 #include "rpc/stub.h"
 
 /*
- * A unary call is one batch of six operations and so one completion, unless
- * its headers are to be told of early. Otherwise the batches are
+ * A call's batches are
  *
+ *     whole     unary: headers and message and close out; headers and message
+ *               in. Otherwise, or where headers are to be told of early:
  *     start     headers, (first) message and close out; headers in
  *     receive   one message in, again and again until there is none
- *     status    the end
  *     send      further messages out, close
+ *     status    always on its own: what goes out is stuck as long as the peer
+ *               does not read, and the end must not be.
  *
  * STARTING --on_start of all interceptors--> STARTED
- * STARTED --status, end of messages, nothing under way--> ENDED (told)
+ * STARTED --status and end of messages are here--> ENDED (told)
  *
  * The peer's status counts unless this side found fault first (refuse()).
+ * Batches may complete after the end; then only memory is left to free.
+ *
+ * gRPC tells of the status once every message before it was asked for. So
+ * where one reply is due, the status says that there are no more; and when it
+ * does not follow the reply, a second message may be what keeps it back.
  */
+
+/* How long the status may take after the reply before that is looked into. */
+#define SECOND_REPLY_AFTER_MS 1000
 
 #define CALL_OF(pointer, member)                                               \
 	((struct rpc_client_call *)((char *)(pointer)-offsetof(                \
@@ -129,6 +139,10 @@ keep_status(struct rpc_client_call *call)
 		}
 	}
 	keep_pushback(call);
+	/* A reply that comes after an error is none. */
+	if (!client_call_streams_responses(call) &&
+	    (call->has_message || call->status.code != RPC_CODE_OK))
+		call->has_received_all = true;
 }
 
 /* Tells the end once everything before it was told. */
@@ -136,7 +150,7 @@ static void
 end_if_complete(struct rpc_client_call *call)
 {
 	if (call->state == CLIENT_CALL_ENDED || !call->has_status ||
-	    !call->has_received_all || call->pending > 0)
+	    !call->has_received_all)
 		return;
 	if (call->status.code == RPC_CODE_OK && !call->has_message &&
 	    !client_call_streams_responses(call))
@@ -149,6 +163,7 @@ end_if_complete(struct rpc_client_call *call)
 			call->status.message = strdup(call->refusal_text);
 	}
 	call->state = CLIENT_CALL_ENDED;
+	rpc_timer_stop(call->loop, &call->second_reply);
 	if (call->is_freed)
 		return;
 	client_interceptors_end(call, &call->status);
@@ -165,7 +180,7 @@ end_if_complete(struct rpc_client_call *call)
 static void
 tell_headers(struct rpc_client_call *call)
 {
-	if (call->has_headers)
+	if (call->has_headers || call->state == CLIENT_CALL_ENDED)
 		return;
 	call->has_headers = true;
 	if (!call->is_freed && call->events.on_headers != NULL)
@@ -207,15 +222,18 @@ open_message(struct rpc_client_call *call, grpc_byte_buffer *incoming)
 {
 	enum status st;
 
-	if (call->is_freed)
+	if (call->is_freed || call->state == CLIENT_CALL_ENDED)
 		return false;
 	if (call->has_message) {
 		refuse(call, RPC_CODE_UNIMPLEMENTED,
 		    "more than one message came as a reply");
 		return false;
 	}
-	st = rpc_buffer_take_content(
-	    incoming, call->max_message_bytes, &call->message);
+	st = rpc_call_has_compressed_flag(call->core) &&
+		     !rpc_buffer_is_compressed(incoming)
+		 ? STATUS_INVALID
+		 : rpc_buffer_take_content(
+		       incoming, call->max_message_bytes, &call->message);
 	if (st == STATUS_INVALID)
 		refuse(call, RPC_CODE_INTERNAL,
 		    "a message came that does not decompress");
@@ -252,18 +270,35 @@ take_message(struct rpc_client_call *call, bool ok)
 
 /* ---- Completions ---- */
 
+/* Takes in the one reply, or that there is none. */
 static void
-on_all(struct rpc_event *event, bool ok)
+take_reply(struct rpc_client_call *call, bool ok)
 {
-	struct rpc_client_call *call = CALL_OF(event, all);
+	take_message(call, ok);
+	if (call->has_status)
+		call->has_received_all = true;
+	else if (!call->has_received_all && !call->is_freed)
+		rpc_timer_start(
+		    call->loop, &call->second_reply, SECOND_REPLY_AFTER_MS);
+}
+
+static void
+look_for_second_reply(struct rpc_timer *timer)
+{
+	struct rpc_client_call *call = CALL_OF(timer, second_reply);
+
+	if (client_call_can_receive(call))
+		client_call_receive(call);
+}
+
+static void
+on_whole(struct rpc_event *event, bool ok)
+{
+	struct rpc_client_call *call = CALL_OF(event, whole);
 
 	enter(call);
 	call->pending--;
-	keep_status(call);
-	if (call->status.code == RPC_CODE_OK)
-		tell_headers(call);
-	take_message(call, ok);
-	call->has_received_all = true;
+	take_reply(call, ok);
 	end_if_complete(call);
 	leave(call);
 }
@@ -277,16 +312,7 @@ on_started(struct rpc_event *event, bool ok)
 	call->pending--;
 	if (ok)
 		tell_headers(call);
-	end_if_complete(call);
 	leave(call);
-}
-
-/* Where there is one reply, it is to be the last message, too. */
-static bool
-wants_next(const struct rpc_client_call *call)
-{
-	return client_call_can_receive(call) && !call->is_freed &&
-	       (!call->is_on_demand || !client_call_streams_responses(call));
 }
 
 static void
@@ -296,9 +322,14 @@ on_received(struct rpc_event *event, bool ok)
 
 	enter(call);
 	call->pending--;
-	take_message(call, ok);
-	if (wants_next(call))
-		client_call_receive(call);
+	if (!client_call_streams_responses(call)) {
+		take_reply(call, ok);
+	} else {
+		take_message(call, ok);
+		if (client_call_can_receive(call) && !call->is_freed &&
+		    !call->is_on_demand)
+			client_call_receive(call);
+	}
 	end_if_complete(call);
 	leave(call);
 }
@@ -336,9 +367,9 @@ on_sent(struct rpc_event *event, bool ok)
 	call->is_sending = false;
 	if (call->is_finish_wanted && !call->has_status)
 		start_close(call);
-	else if (ok && !call->is_freed && call->events.on_sent != NULL)
+	else if (ok && call->state == CLIENT_CALL_STARTED && !call->is_freed &&
+		 call->events.on_sent != NULL)
 		call->events.on_sent(call, call->events.arg);
-	end_if_complete(call);
 	leave(call);
 }
 
@@ -350,7 +381,6 @@ on_closed(struct rpc_event *event, bool ok)
 	(void)ok;
 	enter(call);
 	call->pending--;
-	end_if_complete(call);
 	leave(call);
 }
 
@@ -402,38 +432,38 @@ add_start_ops(struct rpc_client_call *call,
 }
 
 static void
-add_status_op(struct rpc_client_call *call, grpc_op *ops, size_t *count)
+start_status(struct rpc_client_call *call)
 {
-	ops[*count].op = GRPC_OP_RECV_STATUS_ON_CLIENT;
-	ops[*count].data.recv_status_on_client.trailing_metadata =
-	    &call->trailers;
-	ops[*count].data.recv_status_on_client.status = &call->code;
-	ops[(*count)++].data.recv_status_on_client.status_details = &call->text;
+	grpc_op op;
+
+	memset(&op, 0, sizeof(op));
+	op.op = GRPC_OP_RECV_STATUS_ON_CLIENT;
+	op.data.recv_status_on_client.trailing_metadata = &call->trailers;
+	op.data.recv_status_on_client.status = &call->code;
+	op.data.recv_status_on_client.status_details = &call->text;
+	start_batch(call, &op, 1, &call->ended);
 }
 
 static void
 start(struct rpc_client_call *call, const struct rpc_call_options *options,
     grpc_byte_buffer *request)
 {
-	grpc_op ops[6];
+	bool is_whole =
+	    call->method->kind == RPC_METHOD_UNARY && !options->early_headers;
+	grpc_op ops[5];
 	size_t count = 0;
 
 	memset(ops, 0, sizeof(ops));
 	add_start_ops(call, options, request, ops, &count);
-	if (call->method->kind == RPC_METHOD_UNARY && !options->early_headers) {
+	if (is_whole) {
 		ops[count].op = GRPC_OP_RECV_MESSAGE;
 		ops[count++].data.recv_message.recv_message = &call->incoming;
 		call->is_receiving = true;
-		add_status_op(call, ops, &count);
-		start_batch(call, ops, count, &call->all);
-		return;
 	}
-	start_batch(call, ops, count, &call->started);
-	memset(ops, 0, sizeof(ops));
-	count = 0;
-	add_status_op(call, ops, &count);
-	start_batch(call, ops, count, &call->ended);
-	client_call_receive(call);
+	start_batch(call, ops, count, is_whole ? &call->whole : &call->started);
+	start_status(call);
+	if (!is_whole)
+		client_call_receive(call);
 }
 
 static gpr_timespec
@@ -498,13 +528,14 @@ call_prepare(const struct rpc_client *client, const struct rpc_method *method,
 	call->message = call->text = grpc_empty_slice();
 	grpc_metadata_array_init(&call->headers);
 	grpc_metadata_array_init(&call->trailers);
-	call->all.complete = on_all;
+	call->whole.complete = on_whole;
 	call->started.complete = on_started;
 	call->received.complete = on_received;
 	call->ended.complete = on_ended;
 	call->sent.complete = on_sent;
 	call->closed.complete = on_closed;
 	call->refused.run = on_refused;
+	call->second_reply.fire = look_for_second_reply;
 	st = add_options(call, options);
 	if (st != STATUS_OK) {
 		call_destroy(call);
@@ -605,6 +636,7 @@ rpc_client_call_free(struct rpc_client_call *call)
 		return;
 	enter(call);
 	call->is_freed = true;
+	rpc_timer_stop(call->loop, &call->second_reply);
 	if (call->state != CLIENT_CALL_ENDED) {
 		rpc_client_call_cancel(call);
 		client_interceptors_end(call, &cancelled);

@@ -21,6 +21,9 @@
 /* Status details ride in the trailers: room for a few KiB in base64. */
 #define MAX_METADATA_BYTES (32 * 1024)
 
+#define DEFAULT_BUFFER_BYTES ((size_t)64 << 20)
+#define DEFAULT_BUFFER_MESSAGES 4
+
 #define MAX_ARGS 16
 
 /* Lives as long as gRPC needs it, which is longer than the channel. */
@@ -175,6 +178,20 @@ max_message_bytes(const struct rpc_channel_options *options)
 					       : RPC_MAX_MESSAGE_BYTES;
 }
 
+static size_t
+max_buffer_bytes(const struct rpc_channel_options *options)
+{
+	size_t messages =
+	    max_message_bytes(options) < SIZE_MAX / 4
+		? max_message_bytes(options) * DEFAULT_BUFFER_MESSAGES
+		: SIZE_MAX;
+
+	if (options->max_buffer_bytes != 0)
+		return options->max_buffer_bytes;
+	return messages > DEFAULT_BUFFER_BYTES ? messages
+					       : DEFAULT_BUFFER_BYTES;
+}
+
 static grpc_compression_algorithm
 algorithm_of(enum rpc_compression compression)
 {
@@ -197,6 +214,8 @@ create_core(const char *target, const struct rpc_channel_options *options,
 	grpc_arg args[MAX_ARGS];
 	grpc_channel_args list = {.num_args = 0, .args = args};
 	size_t *count = &list.num_args;
+	grpc_resource_quota *quota;
+	grpc_channel *core;
 
 	add_arg(args, count, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
 	    !options->share_connection);
@@ -228,7 +247,17 @@ create_core(const char *target, const struct rpc_channel_options *options,
 	if (options->tls != NULL && options->tls->server_name != NULL)
 		add_text_arg(args, count, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
 		    options->tls->server_name);
-	return grpc_channel_create(target, credentials, &list);
+	quota = grpc_resource_quota_create("rpc_channel");
+	grpc_resource_quota_resize(quota, max_buffer_bytes(options));
+	assert(*count < MAX_ARGS);
+	args[*count].type = GRPC_ARG_POINTER;
+	args[*count].key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA;
+	args[*count].value.pointer.p = quota;
+	args[*count].value.pointer.vtable = grpc_resource_quota_arg_vtable();
+	(*count)++;
+	core = grpc_channel_create(target, credentials, &list);
+	grpc_resource_quota_unref(quota); /* the channel has its own */
+	return core;
 }
 
 enum status

@@ -51,6 +51,14 @@ struct rpc_channel_options {
 	/* A longer reply ends in RESOURCE_EXHAUSTED. Default 4 MiB. For single
 	   methods, `service_config` can lower it (maxResponseMessageBytes). */
 	size_t max_message_bytes;
+	/*
+	 * What its connections may buffer, by gRPC's own count. gRPC takes in
+	 * a message to its end, whatever length it announces, before it
+	 * compares that with the limit: past this number it reads no more and
+	 * ends calls with RESOURCE_EXHAUSTED. Default 64 MiB, or four messages
+	 * where that is more. Raise it for many long replies at once.
+	 */
+	size_t max_buffer_bytes;
 	/* Of what is sent. Default: none. */
 	enum rpc_compression compression;
 	/*

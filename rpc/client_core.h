@@ -59,8 +59,9 @@ struct rpc_client_call {
 	struct rpc_status status;
 
 	/* Tags, and what ends a call that was never started. */
-	struct rpc_event all, started, received, ended, sent, closed;
+	struct rpc_event whole, started, received, ended, sent, closed;
 	struct rpc_post refused;
+	struct rpc_timer second_reply;
 
 	/* The channel's. `intercepted`: those that have begun and not ended. */
 	const struct rpc_client_interceptor *interceptors;

@@ -48,6 +48,7 @@ rpc_client_call_wait(
 	while (!is_reached(call, until)) {
 		/* Waiting for the end passes over the messages before it. */
 		if ((until == RPC_WAIT_END || until == RPC_WAIT_MESSAGE) &&
+		    client_call_streams_responses(call) &&
 		    client_call_can_receive(call))
 			client_call_receive(call);
 		switch (rpc_loop_step(
