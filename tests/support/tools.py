@@ -20,9 +20,13 @@ def tool(name):
     return str(FOLDER / name)
 
 
+def is_there(name):
+    return os.access(FOLDER / name, os.X_OK)
+
+
 def need(*names):
     """Ends the test as skipped, or as failed, unless all these are there."""
-    missing = [name for name in names if not os.access(FOLDER / name, os.X_OK)]
+    missing = [name for name in names if not is_there(name)]
     if not missing:
         return
     must = os.environ.get("PEYK_REQUIRE_TOOLS") == "1"
