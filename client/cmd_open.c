@@ -106,31 +106,45 @@ print_payload(
 			       : application_fail_output(application, st);
 }
 
-/* A reply is shown before it takes effect: twice rather than never. */
+/*
+ * A reply is shown before it takes effect: twice rather than never. *code is
+ * what comes of showing it; the status, with error, of all the rest.
+ */
+static enum status
+show_and_accept(struct application *application,
+    const struct rpc_sealed_method *method, const struct tool_reply *reply,
+    enum exit_code *code, struct client_error *error)
+{
+	struct session_opened opened = {0};
+	enum status st;
+
+	*code = EXIT_CODE_DONE;
+	if ((st = session_open_reply(application->session, method,
+		 reply->envelopes, reply->envelope_count, &opened, error)) !=
+	    STATUS_OK)
+		return st;
+	if (opened.reply.outcome.disposition ==
+	    PEYK__V1__DISPOSITION__DISPOSITION_DONE)
+		*code = print_payload(application, &opened);
+	if (!application->output.has_failed) {
+		crash_point("open.printed");
+		st = session_accept_reply(application->session, &opened, error);
+	}
+	session_opened_clear(&opened);
+	return st;
+}
+
 static enum exit_code
 open_reply(struct application *application,
     const struct rpc_sealed_method *method, const struct tool_reply *reply)
 {
-	struct session_opened opened = {0};
 	struct client_error error = {0};
-	enum exit_code code = EXIT_CODE_DONE;
+	enum exit_code code;
 
-	if (session_open_reply(application->session, method, reply->envelopes,
-		reply->envelope_count, &opened, &error) != STATUS_OK)
-		return application_fail(application, &error);
-	if (opened.reply.outcome.disposition ==
-	    PEYK__V1__DISPOSITION__DISPOSITION_DONE)
-		code = print_payload(application, &opened);
-	if (application->output.has_failed) {
-		session_opened_clear(&opened);
-		return code;
-	}
-	crash_point("open.printed");
-	if (session_accept_reply(application->session, &opened, &error) !=
-	    STATUS_OK)
-		code = application_fail(application, &error);
-	session_opened_clear(&opened);
-	return code;
+	return show_and_accept(application, method, reply, &code, &error) ==
+		       STATUS_OK
+		   ? code
+		   : application_fail(application, &error);
 }
 
 /* ---- Sign-up ---- */
@@ -168,33 +182,19 @@ finish_sign_up(struct application *application)
 static enum exit_code
 open_sign_up(struct application *application, const struct tool_reply *reply)
 {
-	struct session_opened opened = {0};
 	struct client_error error = {0};
 	enum exit_code code;
 	enum status st;
 
 	if ((code = application_open_unfinished(application)) != EXIT_CODE_DONE)
 		return code;
-	if (session_open(application->account, &application->session, &error) !=
-		STATUS_OK ||
-	    session_open_reply(application->session, &messenger_sign_up_sealed,
-		reply->envelopes, reply->envelope_count, &opened,
-		&error) != STATUS_OK)
-		return application_fail(application, &error);
-	if (opened.reply.outcome.disposition ==
-	    PEYK__V1__DISPOSITION__DISPOSITION_DONE)
-		code = print_payload(application, &opened);
-	if (application->output.has_failed)
-		goto out;
-	crash_point("open.printed");
-	st = session_accept_reply(application->session, &opened, &error);
+	st = session_open(application->account, &application->session, &error);
+	if (st == STATUS_OK)
+		st = show_and_accept(application, &messenger_sign_up_sealed,
+		    reply, &code, &error);
 	if (st != STATUS_OK && st != STATUS_DENIED && st != STATUS_EXISTS)
-		code = application_fail(application, &error);
-	else if (code == EXIT_CODE_DONE)
-		code = finish_sign_up(application);
-out:
-	session_opened_clear(&opened);
-	return code;
+		return application_fail(application, &error);
+	return code == EXIT_CODE_DONE ? finish_sign_up(application) : code;
 }
 
 /* ---- The command ---- */

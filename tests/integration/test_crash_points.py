@@ -5,6 +5,8 @@ Every crash_point("name") in the tree is tried in every operation; one that no
 operation reaches fails the test, because then it protects nothing.
 """
 
+import base64
+import json
 import pathlib
 import sys
 import threading
@@ -14,7 +16,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
 import harness  # noqa: E402
 import peyk_client as pc  # noqa: E402
+from google.protobuf import json_format  # noqa: E402
 from harness import Device, Peykd  # noqa: E402
+from peyk_client import messenger  # noqa: E402
 
 KILLED = -9
 CLIENT_FOLDERS = ("client", "e2ee", "base", "crypto")
@@ -43,6 +47,11 @@ class Client(CrashTest):
     """peyk dies; the next run finishes or never began."""
 
     points = harness.crash_points(*CLIENT_FOLDERS)
+    # What calls by hand pass through; the rest cannot reach some of it.
+    seal_points = ("seal.sealed", "seal.stored")
+    open_points = ("open.printed", "request.replied", "request.applied",
+                   "request.settled")
+    others = [p for p in points if not p.startswith(("seal.", "open."))]
     reached = set()
 
     def crash(self, device, point, *args, input=None):
@@ -58,7 +67,7 @@ class Client(CrashTest):
 
     def all_points(self):
         """Each point, and its later pass where the first one was reached."""
-        for point in self.points:
+        for point in self.others:
             for turn in PASSES:
                 self.died = False
                 yield point + turn
@@ -208,7 +217,7 @@ class Client(CrashTest):
         self.assertEqual([m.text for m in friend.drain()], ["hi", "still"])
 
     def test_6_chat(self):
-        for point in self.points:
+        for point in self.others:
             with self.subTest(point):
                 device = Device(self.server)
                 one, two = harness.unique("chat"), harness.unique("chat")
@@ -222,6 +231,104 @@ class Client(CrashTest):
                 self.assertEqual(
                     sorted(m["text"] for m in device.history(one, two)),
                     sorted(["waiting", *texts]))
+
+    def call(self, method, ran):
+        """What another program gets for what seal has printed."""
+        if not hasattr(self, "wire"):
+            type(self).wire = pc.Server(self.server.address).connect()
+            self.addClassCleanup(self.wire.close)
+        request = json_format.Parse(ran.out, messenger.SealedRequest())
+        code, _, trailers, reply = self.wire.call_raw(
+            pc.SERVICE + method, request.SerializeToString(), timeout=60)
+        if code is pc.grpc.StatusCode.OK:
+            return json_format.MessageToJson(
+                messenger.SealedResponse.FromString(reply))
+        status = pc.status_pb2.Status.FromString(
+            dict(trailers)["grpc-status-details-bin"])
+        return json.dumps({"code": code.value[0], "details": [
+            {"type": d.type_url, "value": base64.b64encode(
+                d.value).decode()} for d in status.details]})
+
+    def test_6_by_hand(self):
+        """Sealed, sent, opened or not: there once, and in order."""
+        device, name = Device(self.server), harness.unique("hand")
+        device.signup(name)
+        expected = []
+        for point in (*self.seal_points, *self.open_points):
+            with self.subTest(point):
+                text = json.dumps({"messages": [{"to": name, "text": point}]})
+                armed = {"PEYK_CRASH_POINT": point}
+                ran = device.peyk(
+                    "seal", "Send", text, "--as", name,
+                    **armed if point in self.seal_points else {})
+                ran.expect(KILLED if point in self.seal_points else 0)
+                if not self.died_at(point, ran):
+                    ran = device.peyk(
+                        "open", "Send", "--as", name,
+                        input=self.call("Send", ran), **armed).expect(KILLED)
+                    self.died_at(point, ran)
+                device.send(name, name, f"after {point}")
+                if point != "seal.sealed":
+                    expected.append(point)
+                expected.append(f"after {point}")
+        self.assertEqual([m["text"] for m in device.history(name)
+                          if m["direction"] == "out"], expected)
+        printed = self.poll_all(device, name)
+        self.assertEqual([m["text"] for m in printed], expected)
+        self.assertEqual({m["order"] for m in printed}, {"expected"})
+
+    def test_6_poll_by_hand(self):
+        """A message is there for the next poll, whatever died."""
+        device, friend = Device(self.server), self.account()
+        name = harness.unique("hand")
+        device.signup(name)
+        for point in self.open_points:
+            with self.subTest(point):
+                friend.send([(name, point)])
+                ran = device.peyk("seal", "Poll", "--as", name).expect(0)
+                ran = device.peyk(
+                    "open", "Poll", "--as", name, input=self.call("Poll", ran),
+                    PEYK_CRASH_POINT=point).expect(KILLED)
+                self.died_at(point, ran)
+                self.assertEqual([m["text"] for m in self.poll_all(
+                    device, name)], [point])
+
+    def test_6_sign_up_by_hand(self):
+        for point in ("signup.keys", "signup.database", "signup.renamed",
+                      *self.seal_points):
+            with self.subTest(point):
+                device, name = Device(self.server), harness.unique("hand")
+                self.died_at(point, device.peyk(
+                    "seal", "SignUp", "--as", name,
+                    PEYK_CRASH_POINT=point).expect(KILLED))
+                ran = device.peyk("seal", "SignUp", "--as", name)
+                if ran.code == 1:
+                    ran = device.peyk("seal", "SignUp", "--again", "--as",
+                                      name)
+                device.peyk("open", "SignUp", "--as", name, input=self.call(
+                    "SignUp", ran.expect(0))).expect(0)
+                device.send(name, name, "alive")
+        taken = name
+        for point in (*self.open_points, "signup.discarded"):
+            with self.subTest(point):
+                self.opened_sign_up(point, harness.unique("hand"))
+                self.opened_sign_up(point, taken)
+
+    def opened_sign_up(self, point, name):
+        """open dies at the point; signup says how it went."""
+        device = Device(self.server)
+        ran = device.peyk("seal", "SignUp", "--as", name).expect(0)
+        answer = self.call("SignUp", ran)
+        is_taken = "details" in json.loads(answer)
+        ran = device.peyk("open", "SignUp", "--as", name, input=answer,
+                          PEYK_CRASH_POINT=point).expect(0, KILLED)
+        self.died_at(point, ran)
+        if is_taken:
+            device.peyk("signup", name).expect(6)
+            self.assertEqual(list(device.home.rglob("identity.key")), [])
+            return
+        device.peyk("signup", name).expect(0, 1)
+        device.send(name, name, "alive")
 
     def test_7_every_point_was_reached(self):
         missed = sorted(set(self.points) - self.reached)
