@@ -32,7 +32,7 @@ function(grpc_c_generate target)
 	set(imports ${folders} ${grpc_c_PROTO_DIR})
 	list(TRANSFORM imports PREPEND -I)
 
-	set(out ${CMAKE_CURRENT_BINARY_DIR}/grpc_c_generated)
+	set(out ${CMAKE_CURRENT_BINARY_DIR}/grpc_c_generated/${target})
 	file(MAKE_DIRECTORY ${out})
 	list(PREPEND arg_PARAMETERS always)
 	list(JOIN arg_PARAMETERS "," parameters)

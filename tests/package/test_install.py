@@ -105,16 +105,19 @@ class Installed(unittest.TestCase):
         flags = pkg_config(self.prefix, "--cflags")
         headers = sorted((self.prefix / "include").rglob("*.h"))
         self.assertGreater(len(headers), 20)
-        for compiler, language in (("gcc", "c"), ("g++", "c++"),
-                                   ("clang", "c"), ("clang++", "c++")):
-            text = ""
-            for header in headers:
-                ran = run([compiler, "-x", language, "-std=" + language + "17"
-                           if language == "c++" else "-std=c11",
-                           "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
-                           *flags, "-include", header, "/dev/null"])
-                text += ran.err
-            self.assertEqual(text, "", compiler)
+        def check(compiler, headers):
+            language = ["-x", "c++", "-std=c++17"] \
+                if "++" in compiler else ["-x", "c", "-std=c11"]
+            includes = [arg for header in headers
+                        for arg in ("-include", header)]
+            run([compiler, *language, "-fsyntax-only", "-Wall", "-Wextra",
+                 "-Werror", *flags, *includes, "/dev/null"]).expect(0)
+
+        for header in headers:
+            check("gcc", [header])
+            check("g++", [header])
+        check("clang", headers)
+        check("clang++", headers)
 
     def test_symbols_have_the_librarys_prefix(self):
         static = defined(libdir(self.prefix) / "libgrpc_c.a")
@@ -302,10 +305,47 @@ class Example(unittest.TestCase):
         try:
             run(["cmake", "--build", self.build], timeout=120).expect(0)
             self.assertIn("int32_t more;", (
-                self.build / "grpc_c_generated/hello.pb-c.h").read_text())
+                self.build / "grpc_c_generated/hello_stubs/hello.pb-c.h").read_text())
         finally:
             proto.write_text(before)
             run(["cmake", "--build", self.build], timeout=120).expect(0)
+
+
+    def test_generates_from_many_files(self):
+        """Imports, folders, files without services, and a parameter."""
+        folder = new_dir("many")
+        protos = ROOT / "tests/golden/proto"
+        (folder / "error.proto").write_text(
+            'syntax = "proto3"; package many; import '
+            '"google/rpc/error_details.proto"; message Error '
+            "{ google.rpc.RetryInfo retry = 1; }")
+        (folder / "CMakeLists.txt").write_text(f"""
+            cmake_minimum_required(VERSION 3.25)
+            project(many LANGUAGES C)
+            find_package(grpc_c REQUIRED)
+            add_library(messages STATIC)
+            grpc_c_generate(messages
+                golden/every.proto golden/second.proto golden/oneofs.proto
+                golden/shapes.proto golden/passed_on.proto error.proto
+                IMPORT_DIRS {protos} ${{CMAKE_CURRENT_SOURCE_DIR}})
+            target_link_libraries(messages PUBLIC grpc_c::grpc_c)
+            add_executable(many main.c)
+            grpc_c_generate(many golden/services.proto
+                IMPORT_DIRS {protos} PARAMETERS prefix=my_)
+            target_link_libraries(many PRIVATE messages)
+            """)
+        (folder / "main.c").write_text("""
+            #include <string.h>
+            #include "error.pb-c.h"
+            #include "golden/services.grpc-c.h"
+            int main(void)
+            {
+                Many__Error error = MANY__ERROR__INIT;
+                return error.retry != NULL ||
+                    strcmp(my_every_ping_method.name, "Ping") != 0;
+            }""")
+        build = build_with_cmake(folder, self.prefix)
+        run([build / "many"]).expect(0)
 
 
 class Programs(unittest.TestCase):
