@@ -322,7 +322,7 @@ def unimplemented_service(stub):
 def cancel_after_begin(stub):
     empty_unary(stub)
     requests = Requests()
-    call = stub.input.future(iter(requests))
+    call = stub.input.future(iter(requests), timeout=CALL_SECONDS)
     call.cancel()
     requests.items.put(None)
     expect(call.cancelled() and call.code() == grpc.StatusCode.CANCELLED,
@@ -331,7 +331,7 @@ def cancel_after_begin(stub):
 
 def cancel_after_first_response(stub):
     requests = Requests()
-    call = stub.duplex(iter(requests))
+    call = stub.duplex(iter(requests), timeout=CALL_SECONDS)
     requests.items.put(asking(OutputRequest, 27182, 31415))
     expect_body(next(call), 31415)
     call.cancel()

@@ -260,6 +260,7 @@ CancelAfterBegin(Stub *stub)
 	testing::StreamingInputCallResponse response;
 
 	EmptyUnary(stub);
+	Limit(&context);
 	auto writer = stub->StreamingInputCall(&context, &response);
 	context.TryCancel();
 	ExpectCode(writer->Finish(), StatusCode::CANCELLED);
@@ -271,6 +272,7 @@ CancelAfterFirstResponse(Stub *stub)
 	ClientContext context;
 	testing::StreamingOutputCallResponse response;
 
+	Limit(&context);
 	auto stream = stub->FullDuplexCall(&context);
 	stream->Write(Ask(27182, 31415));
 	Expect(stream->Read(&response), "a response");

@@ -297,7 +297,7 @@ const cases = {
   async cancel_after_begin({ client }) {
     await cases.empty_unary({ client });
     expectCode(await once((done) => {
-      const call = client.StreamingInputCall(done);
+      const call = client.StreamingInputCall(soon(), done);
 
       setImmediate(() => call.cancel());
       return call;
@@ -305,7 +305,7 @@ const cases = {
   },
 
   async cancel_after_first_response({ client }) {
-    const call = client.FullDuplexCall();
+    const call = client.FullDuplexCall(soon());
 
     call.write(ask(27182, 31415));
     const result = await ended(call, () => call.cancel());
