@@ -23,6 +23,7 @@ from grpc_services import Reflection, reflection
 
 VERSIONS = ("v1", "v1alpha")
 STREAMS_MAX = 128  # RPC_REFLECTION_STREAMS_MAX
+UNSENT_MAX = 16 << 20  # RPC_REFLECTION_UNSENT_MAX
 NOT_FOUND = grpc.StatusCode.NOT_FOUND.value[0]
 INVALID_ARGUMENT = grpc.StatusCode.INVALID_ARGUMENT.value[0]
 PAYLOAD_OPTION = 50801
@@ -265,6 +266,32 @@ class Served(harness.PeykTest):
             except grpc.RpcError:
                 return False
         harness.poll_until(has_room, "streams that ended leave room")
+
+    def test_answers_that_nobody_reads(self):
+        """They are bounded; who reads is served."""
+        host = "x" * 300_000  # comes back twice in each answer
+        count = 2 * UNSENT_MAX // (2 * len(host))
+        streams = [self.stream() for _ in range(count)]
+        request = reflection.ServerReflectionRequest(
+            host=host, file_by_filename="peyk/v1/messenger.proto")
+        for stream in streams:
+            stream.requests.put(request.SerializeToString())
+        harness.poll_until(
+            lambda: any(not stream.call.is_active() for stream in streams),
+            "some streams end unanswered")
+        answered = 0
+        for stream in streams:
+            try:
+                answer = next(stream.call)
+                self.assert_file(answer, "peyk/v1/messenger.proto")
+                self.assertEqual(answer.valid_host, host)
+                answered += 1
+            except grpc.RpcError as error:
+                self.assertEqual(error.code(),
+                                 grpc.StatusCode.RESOURCE_EXHAUSTED)
+        self.assertGreater(answered, 5)
+        self.assertLess(answered, count)
+        self.stream().ask(list_services="")
 
     def test_idle_stream_does_not_hold_up_the_stop(self):
         server = Peykd(tls=False).prepare().start()
