@@ -654,6 +654,11 @@ send_buffer(struct rpc_client_call *call, grpc_byte_buffer *buffer)
 
 	memset(&op, 0, sizeof(op));
 	fill_send(call, buffer, &op);
+	/* The first may share a batch of gRPC's with the headers, which then
+	   would wait for each other. */
+	if (call->is_corked && call->has_sent)
+		op.flags |= GRPC_WRITE_BUFFER_HINT;
+	call->has_sent = true;
 	call->is_sending = true;
 	start_batch(call, &op, 1, &call->sent);
 	grpc_byte_buffer_destroy(buffer);
@@ -689,6 +694,12 @@ void
 rpc_client_call_set_compress(struct rpc_client_call *call, bool compress)
 {
 	call->is_uncompressed = !compress;
+}
+
+void
+rpc_client_call_set_corked(struct rpc_client_call *call, bool is_corked)
+{
+	call->is_corked = is_corked;
 }
 
 void

@@ -174,6 +174,14 @@ bool rpc_client_call_send_message(
  */
 void rpc_client_call_set_compress(struct rpc_client_call *call, bool compress);
 
+/*
+ * Streams of requests: a corked one is in no hurry. It may stay in memory until
+ * an uncorked one or rpc_client_call_finish_sending() follows it, or 64 KiB
+ * have come together, so that many small ones share a write. Counts for those
+ * sent from here on; by itself it sends nothing. At the start: not corked.
+ */
+void rpc_client_call_set_corked(struct rpc_client_call *call, bool is_corked);
+
 /* Streams of requests: there are no more, after the one on its way. */
 void rpc_client_call_finish_sending(struct rpc_client_call *call);
 

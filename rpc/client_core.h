@@ -45,6 +45,7 @@ struct rpc_client_call {
 	bool is_receiving, has_received_all;
 	bool is_sending, is_finish_wanted;
 	bool is_uncompressed, was_compressed;
+	bool is_corked, has_sent; /* requests that stream */
 	/* Why this side has ended it, whatever the peer says; OK: it has not.
 	   The text is not owned. */
 	enum rpc_code refusal;

@@ -52,6 +52,12 @@ rpc_server_call_set_compress(struct rpc_server_call *call, bool compress)
 }
 
 void
+rpc_server_call_set_corked(struct rpc_server_call *call, bool is_corked)
+{
+	call->is_corked = is_corked;
+}
+
+void
 rpc_server_call_send_headers(struct rpc_server_call *call)
 {
 	grpc_op op;
@@ -308,12 +314,17 @@ send_buffer(struct rpc_server_call *call, grpc_byte_buffer *message,
 {
 	grpc_op ops[2];
 	size_t count = 0;
+	/* A batch with headers ends when they are written, and its message
+	   would put that off: for ever, since the next one waits for it. */
+	bool is_corked = call->is_corked && call->has_sent_headers;
 
 	if (call->worker->server->has_message_interceptor)
 		show_message(call, message);
 	memset(ops, 0, sizeof(ops));
 	rpc_call_add_headers(call, ops, &count);
 	add_message_op(call, message, ops, &count);
+	if (is_corked)
+		ops[count - 1].flags |= GRPC_WRITE_BUFFER_HINT;
 	call->is_sending = true;
 	call->on_sent = done;
 	call->on_sent_arg = arg;

@@ -172,6 +172,14 @@ bool rpc_server_call_send(struct rpc_server_call *call, struct bytes message,
     rpc_server_call_fn *on_sent, void *arg);
 bool rpc_server_call_send_message(struct rpc_server_call *call,
     const ProtobufCMessage *message, rpc_server_call_fn *on_sent, void *arg);
+/*
+ * Streams: a corked message is in no hurry. It may stay in memory until an
+ * uncorked one or the end follows it, or 64 KiB have come together (which
+ * max_unsent_bytes does not count), so that many small ones share a write: for
+ * a handler that knows that it has more to send. Counts for the messages sent
+ * from here on; by itself it sends nothing. At the start: not corked.
+ */
+void rpc_server_call_set_corked(struct rpc_server_call *call, bool is_corked);
 /* Ends a stream with OK, after the message that is still on its way. */
 void rpc_server_call_finish(struct rpc_server_call *call);
 

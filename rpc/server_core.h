@@ -63,6 +63,7 @@ struct rpc_server_call {
 	bool is_delivered;      /* gRPC has sent the answer */
 	bool was_compressed;    /* the last message that was received */
 	bool is_uncompressed;   /* those that are sent from here on */
+	bool is_corked;         /* the same */
 	enum rpc_compression compression;
 	unsigned pending; /* batches under way */
 	unsigned holds;

@@ -384,6 +384,7 @@ handle_count(void *service, struct rpc_server_call *call,
     const Golden__V1__CountRequest *request)
 {
 	struct counting *counting = calloc(1, sizeof(*counting));
+	struct bytes corked;
 
 	assert_non_null(counting);
 	counting->trial = service;
@@ -392,6 +393,8 @@ handle_count(void *service, struct rpc_server_call *call,
 	counting->padding = calloc(1, request->padding + 1u);
 	assert_non_null(counting->padding);
 	rpc_server_call_set_user(call, counting, counting_destroy);
+	rpc_server_call_set_corked(
+	    call, rpc_server_call_metadata(call, TRIAL_CORKED_KEY, &corked));
 	bump(&counting->trial->arrived);
 	count_on(call, true, counting);
 }

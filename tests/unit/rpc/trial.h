@@ -12,6 +12,9 @@
 #include "golden/trial.grpc-c.h"
 #include "rpc/rpc_server.h"
 
+/* Metadata that makes Count cork all that it sends. */
+#define TRIAL_CORKED_KEY "x-corked"
+
 struct trial {
 	struct rpc_server *server;
 	int port;
