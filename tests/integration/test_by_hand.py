@@ -18,10 +18,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
 import grpc  # noqa: E402
 import harness  # noqa: E402
-from google.protobuf import any_pb2, json_format  # noqa: E402
+from google.protobuf import json_format  # noqa: E402
 from harness import Device  # noqa: E402
 import peyk_client as pc  # noqa: E402
 from peyk_client import messenger, payload, status_pb2  # noqa: E402
+from peyk_server import LyingServer  # noqa: E402
 
 DONE, FAILED, USAGE, UNREACHABLE, PASSWORD, _, REFUSED = range(7)
 CODE = grpc.StatusCode
@@ -571,10 +572,8 @@ class Wrong(ByHandTest):
         self.open(device, "Poll", answer.json(), "--as", name)
         self.open(other, "Poll", theirs.json(), "--as", friend)
 
-    def test_replies_that_decide_nothing(self):
-        """A sealed “not now”: the request stays."""
-        status = any_pb2.Any()
-        self.assertEqual(status.type_url, "")
+    def test_the_database_is_away(self):
+        """“Not now”, sealed or not: the request stays."""
         device, name = self.person()
         request = self.seal(device, "Send", json.dumps({"messages": [
             {"to": name, "text": "later"}]}), "--as", name)
@@ -622,6 +621,141 @@ class Wrong(ByHandTest):
         self.assertEqual(ran.returncode, FAILED)
         self.assertEqual(self.open(device, "Poll", answer.json(), "--as",
                                    name), {})
+
+
+class Lying(ByHandTest):
+    """A server that lies, or is newer: nothing false is believed."""
+
+    serve = False
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = LyingServer().start()
+        cls.addClassCleanup(cls.server.stop)
+        cls.wire = pc.Server(cls.server.address).connect()
+        cls.addClassCleanup(cls.wire.close)
+
+    @classmethod
+    def tearDownClass(cls):
+        """Nothing of it is to be checked, unlike peykd."""
+
+    def tearDown(self):
+        self.server.honest()
+
+    def lie(self, device, name, **hooks):
+        """The answer to a sealed Send, and the request."""
+        request = self.seal(device, "Send", json.dumps({"messages": [
+            {"to": name, "text": "hello"}]}), "--as", name)
+        for hook, action in hooks.items():
+            setattr(self.server, hook, action)
+        answer = self.call("Send", request)
+        self.server.honest()
+        return answer, request
+
+    def changed(self, **values):
+        def change(_call, reply):
+            for field, value in values.items():
+                setattr(reply, field, value)
+        return change
+
+    def test_outcomes_that_decide_nothing(self):
+        device, name = self.person()
+        for values, code, words in (
+                ({"disposition": payload.DISPOSITION_NOT_PROCESSED,
+                  "code": 14, "message": "bu\u202esy", "retry_after_ms": 1500,
+                  "body": b""}, UNREACHABLE, "1500 ms"),
+                ({"disposition": payload.DISPOSITION_REPLAY, "code": 10,
+                  "body": b""}, FAILED, "old or copied"),
+                ({"disposition": payload.DISPOSITION_GAP, "code": 11,
+                  "expected_sequence": 1, "body": b""}, FAILED,
+                 "old or copied")):
+            answer, request = self.lie(device, name,
+                                       on_result=self.changed(**values))
+            ran = self.open(device, "Send", answer.format_error(), "--as",
+                            name, expect=code)
+            self.assert_clear(ran, words)
+            self.assertNotIn("\u202e", ran.err)
+            answer = self.call("Send", request)
+            self.open(device, "Send", answer.json(), "--as", name)
+        self.assertEqual(self.texts(device, name), ["hello"] * 3)
+
+    def test_what_is_no_reply(self):
+        def other(_call, signed):
+            signed.signature = pc.sign(pc.Ed25519PrivateKey.generate(),
+                                       pc.LABEL_REPLY, signed.content)
+        device, name = self.person()
+        for hook in ({"on_signed": other},
+                     {"on_result": self.changed(request_hash=bytes(32))},
+                     {"on_result": self.changed(sequence=7)},
+                     {"on_result": self.changed(final=False)},
+                     {"on_result": self.changed(
+                         method="/peyk.v1.Messenger/Poll")},
+                     {"on_result": self.changed(
+                         disposition=payload.DISPOSITION_UNSPECIFIED)},
+                     {"on_result": self.changed(
+                         disposition=payload.DISPOSITION_REFUSED)}):
+            answer, request = self.lie(device, name, **hook)
+            self.open(device, "Send", answer.json(), "--as", name,
+                      expect=FAILED)
+            self.open(device, "Send", self.call("Send", request).json(),
+                      "--as", name)
+
+    def test_payloads_that_are_none(self):
+        """Done, it says, but not what: not stored, as far as we know."""
+        device, name = self.person()
+        for body in (b"\xff\xff", b"\x0a\x04\x12\x02a\0"):
+            answer, _ = self.lie(device, name,
+                                 on_result=self.changed(body=body))
+            ran = self.open(device, "Send", answer.json(), "--as", name,
+                            expect=FAILED)
+            self.assert_clear(ran, "not one of this version")
+        self.assertEqual([m["outcome"] for m in device.history(name)],
+                         ["refused"] * 2)
+        self.assert_alive(device, name)
+
+    def test_terminals_are_safe(self):
+        device, name = self.person()
+        evil = "\x1b[2J\x9b2J\u202e\u2028x"
+        body = payload.SendResponse(results=[payload.SendResult(
+            outcome=1, id=evil)]).SerializeToString()
+        for args in ([], ["--json"]):
+            answer, _ = self.lie(device, name,
+                                 on_result=self.changed(body=body))
+            ran = device.peyk("open", "Send", "--as", name, *args,
+                              input=answer.json()).expect(DONE)
+            self.assertEqual(json.loads(ran.out)["results"][0]["id"], evil)
+            for character in "\x1b\x9b\u202e\u2028":
+                self.assertNotIn(character, ran.out)
+        answer, _ = self.lie(device, name, on_result=self.changed(
+            disposition=payload.DISPOSITION_REFUSED, code=3, message=evil,
+            body=b""))
+        ran = self.open(device, "Send", answer.connect(), "--as", name,
+                        expect=REFUSED)
+        for character in "\x1b\x9b\u202e\u2028":
+            self.assertNotIn(character, ran.err)
+
+    def test_messages_of_strangers(self):
+        """--read: what cannot be read is null, whoever is not known says
+        so, and nothing is consumed."""
+        device, name = self.person()
+        wire = pc.Server(self.server.address).connect()
+        self.addCleanup(wire.close)
+        friend = pc.Account(wire, harness.unique("stranger"))
+        friend.sign_up()
+        friend.send([(name, "from a stranger")])
+        who = device.peyk("--json", "whoami", "--as",
+                          name).expect(DONE).objects[0]
+        self.server.deliver(bytes.fromhex(who["signing_key"]), b"x" * 100)
+        answer = self.call("Poll", self.seal(device, "Poll", "--as", name))
+        got = self.open(device, "Poll", answer.json(), "--as", name, "--read")
+        first, second = (m["opened"] for m in got["messages"])
+        self.assertEqual((first["from"], first["text"], first["author"]),
+                         (friend.name, "from a stranger", "unverified"))
+        self.assertIsNone(second)
+        ran = device.peyk("--json", "poll", "--as", name).expect(DONE)
+        self.assertEqual([(m["text"], m["author"]) for m in ran.objects],
+                         [("from a stranger", "pinned")])
+        self.assertIn("set_aside", ran.err)
 
 
 if __name__ == "__main__":

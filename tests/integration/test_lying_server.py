@@ -9,6 +9,7 @@ in-memory one of tests/support/peyk_server.py.
 import pathlib
 import secrets
 import sys
+import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
@@ -185,11 +186,11 @@ class Replies(LyingTest):
         """DONE, but the body does not parse or has too few results: the
         message must not count as stored, and must not be sent twice."""
         for body in (b"\xff\xff", b"", payload.SendResponse(results=[
-                payload.SendResult(outcome=1, id=bytes(16))] * 2
+                payload.SendResult(outcome=1, id=str(uuid.uuid4()))] * 2
                 ).SerializeToString(), payload.SendResponse(results=[
                     payload.SendResult(outcome=0)]).SerializeToString(),
                 payload.SendResponse(results=[payload.SendResult(
-                    outcome=1, id=b"x")]).SerializeToString()):
+                    outcome=1, id="x")]).SerializeToString()):
             with self.subTest(body):
                 self.lying.on_result = lambda call, reply: (
                     setattr(reply, "body", body)
