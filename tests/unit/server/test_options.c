@@ -73,6 +73,7 @@ test_options_defaults(void **state)
 	assert_int_equal(options.workers, 0);
 	assert_false(options.migrate);
 	assert_true(options.is_registration_open);
+	assert_false(options.is_reflection_off);
 	assert_int_equal(options.argument_count, 0);
 }
 
@@ -84,7 +85,8 @@ test_options_every_form(void **state)
 	    parse(OPTIONS_COMMAND_SERVE,
 		WORDS("--data", "/d", "one", "--database=host=/run dbname=x",
 		    "--listen", "[::1]:0", "--plaintext", "--workers=3",
-		    "--migrate", "--registration", "closed", "--", "--two"),
+		    "--migrate", "--registration", "closed",
+		    "--reflection=off", "--", "--two"),
 		NULL),
 	    STATUS_OK);
 	assert_string_equal(options.data, "/d");
@@ -95,6 +97,7 @@ test_options_every_form(void **state)
 	assert_int_equal(options.workers, 3);
 	assert_true(options.migrate);
 	assert_false(options.is_registration_open);
+	assert_true(options.is_reflection_off);
 	assert_int_equal(options.argument_count, 2);
 	assert_string_equal(options.arguments[0], "one");
 	assert_string_equal(options.arguments[1], "--two");
@@ -167,6 +170,8 @@ test_options_refuses(void **state)
 	    {{"--workers", "many"}, "number from 1 to 64"},
 	    {{"--plaintext=maybe"}, "yes, no or anywhere"},
 	    {{"--registration", "ajar"}, "open or closed"},
+	    {{"--reflection"}, "--reflection needs a value"},
+	    {{"--reflection=yes"}, "on or off"},
 	    {{"--log-level", "loud"}, "debug, info"},
 	    {{"--tls-key", "k.pem"}, "belong together"},
 	    {{"--advertise", "a b"}, "host name"},
