@@ -80,8 +80,9 @@ struct rpc_client_call_events {
 };
 
 /*
- * Starts a call. `request` is copied; where requests stream, it is not looked
- * at. `events` may be NULL and is copied. Whatever becomes of it later,
+ * Starts a call. `method` outlives the channel, which remembers its path by
+ * address. `request` is copied; where requests stream, it is not looked at.
+ * `events` may be NULL and is copied. Whatever becomes of it later,
  * failures to connect included, is told by the call's status. STATUS_NOMEM;
  * STATUS_INVALID: metadata (rpc/metadata.h).
  */

@@ -12,6 +12,7 @@
 #include <grpc/support/string_util.h>
 
 #include "rpc/client_core.h"
+#include "rpc/pem.h"
 
 #define DEFAULT_KEEPALIVE_MS 30000
 #define DEFAULT_KEEPALIVE_TIMEOUT_MS 20000
@@ -130,13 +131,24 @@ create_checked(const struct rpc_channel_tls *tls)
 	    tls->roots, tls->private_key != NULL ? &pair : NULL, NULL, NULL);
 }
 
+static bool
+is_sound(const struct rpc_channel_tls *tls)
+{
+	if (tls->roots != NULL && !rpc_pem_has_certificates(tls->roots))
+		return false;
+	if (tls->private_key == NULL && tls->certificate_chain == NULL)
+		return true;
+	return tls->private_key != NULL && tls->certificate_chain != NULL &&
+	       rpc_pem_is_pair(tls->certificate_chain, tls->private_key);
+}
+
 static enum status
 create_credentials(
     const struct rpc_channel_tls *tls, grpc_channel_credentials **credentials)
 {
 	if (tls == NULL)
 		*credentials = grpc_insecure_credentials_create();
-	else if ((tls->private_key == NULL) != (tls->certificate_chain == NULL))
+	else if (!is_sound(tls))
 		return STATUS_INVALID;
 	else if (tls->verify != NULL)
 		return create_verified(tls, credentials);

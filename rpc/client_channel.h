@@ -65,7 +65,9 @@ struct rpc_channel_options {
 	 * gRPC's service config, a JSON text: time limits, maximum sizes,
 	 * waiting for a connection and retries by gRPC itself for each method,
 	 * and how to spread calls over several addresses. NULL: none, and gRPC
-	 * repeats nothing. A name server's is not asked for.
+	 * repeats nothing. A name server's is not asked for. Time limits from
+	 * here end calls a second or more too early in gRPC 1.51:
+	 * rpc_call_options.timeout_ms does not.
 	 */
 	const char *service_config;
 	/* Run for each call, in this order. The array lives as long as the
@@ -87,7 +89,7 @@ struct rpc_channel_options {
 /*
  * `target` is "host:port", "[::1]:8022", "unix:/path" or another gRPC target.
  * `options` may be NULL. STATUS_NOMEM; STATUS_INVALID: the target, the service
- * config, or PEM texts that are none.
+ * config, PEM texts that are none, or certificate and key that are no pair.
  */
 MUST_CHECK enum status rpc_channel_new(const char *target,
     const struct rpc_channel_options *options, struct rpc_channel **channel);

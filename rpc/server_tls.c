@@ -11,64 +11,10 @@
 #include <openssl/x509.h>
 
 #include "base/clock.h"
+#include "rpc/pem.h"
 #include "rpc/server_core.h"
 
-/* Roots that are read; more are counted as enough. */
-#define ROOTS_MAX 1000
-
 /* ---- Checks ---- */
-
-/* Keys with a passphrase are not asked for one on the terminal. */
-static int
-no_passphrase(char *text, int size, int is_writing, void *arg)
-{
-	(void)text;
-	(void)size;
-	(void)is_writing;
-	(void)arg;
-	return -1;
-}
-
-static X509 *
-read_certificate(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *certificate =
-	    bio != NULL ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)
-			: NULL;
-
-	BIO_free(bio);
-	return certificate;
-}
-
-static EVP_PKEY *
-read_key(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(
-					  bio, NULL, no_passphrase, NULL)
-				    : NULL;
-
-	BIO_free(bio);
-	return key;
-}
-
-static bool
-are_roots(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *root;
-	int count = 0;
-
-	while (bio != NULL && count < ROOTS_MAX &&
-	       (root = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) !=
-		   NULL) {
-		X509_free(root);
-		count++;
-	}
-	BIO_free(bio);
-	return count > 0;
-}
 
 static int64_t
 seconds_of(const ASN1_TIME *time)
@@ -86,14 +32,15 @@ enum status
 rpc_server_tls_check(
     const struct rpc_server_tls *tls, int64_t now, int64_t *expires)
 {
-	X509 *certificate = read_certificate(tls->certificate_chain);
-	EVP_PKEY *key = read_key(tls->private_key);
+	X509 *certificate = rpc_pem_certificate(tls->certificate_chain);
+	EVP_PKEY *key = rpc_pem_key(tls->private_key);
 	enum status st = STATUS_INVALID;
 	int64_t from, until;
 
 	if (certificate == NULL || key == NULL ||
 	    X509_check_private_key(certificate, key) != 1 ||
-	    (tls->client_roots != NULL && !are_roots(tls->client_roots)) ||
+	    (tls->client_roots != NULL &&
+		!rpc_pem_has_certificates(tls->client_roots)) ||
 	    (tls->is_client_required && tls->client_roots == NULL))
 		goto out;
 	from = seconds_of(X509_get0_notBefore(certificate));
