@@ -5,6 +5,7 @@ All ```sh blocks run in order in one shell against a fresh server, which
 stands at the place of localhost:8022. A ```text block is what the block before
 it prints, on both outputs; "…" stands for what varies, on a line of its own
 for any lines. A block that is marked ```sh NAME runs where that tool is there.
+tools/install-tools alone, which has brought them, is not run again.
 """
 
 import contextlib
@@ -98,7 +99,7 @@ class Tour(PeykTest):
         places = (("localhost:8022", f"localhost:{self.server.port}"),
                   ("-port 8080", f"-port {port}"),
                   ("127.0.0.1:8080", f"127.0.0.1:{port}"),
-                  ("$PWD/build/client:", ""))
+                  ("$PWD/build/client:", ""), ("tools/install-tools", ""))
         for step in steps:
             for shown, real in places:
                 step.commands = step.commands.replace(shown, real)
