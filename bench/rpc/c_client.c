@@ -103,6 +103,8 @@ upload_next(struct rpc_client_call *call, struct slot *slot)
 		rpc_client_call_finish_sending(call);
 		return;
 	}
+	rpc_client_call_set_corked(
+	    call, measure_is_corked(slot->number, figures.batch));
 	measure_number(
 	    slot->request.body.data, slot->request.body.len, slot->number++);
 	if (!echo_upload_send_request(call, &slot->request))
@@ -196,6 +198,7 @@ start_download(struct slot *slot)
 
 	order.count = figures.stream_length;
 	order.size = (uint32_t)figures.size;
+	order.batch = figures.batch;
 	return echo_download_start(
 	    &slot->client, NULL, &order, &events, &slot->call);
 }

@@ -10,7 +10,7 @@
 
 /* A stream that is being served. */
 struct stream {
-	uint32_t left;         /* to send */
+	uint32_t left, batch;  /* to send */
 	uint64_t count, bytes; /* received, or sent */
 	Bench__V1__Payload payload;
 };
@@ -49,6 +49,8 @@ on_download_sent(struct rpc_server_call *call, bool is_alive, void *arg)
 		return;
 	}
 	stream->left--;
+	rpc_server_call_set_corked(
+	    call, measure_is_corked(stream->count, stream->batch));
 	measure_number(stream->payload.body.data, stream->payload.body.len,
 	    stream->count++);
 	(void)echo_download_send(
@@ -72,6 +74,7 @@ serve_download(void *service, struct rpc_server_call *call,
 
 	(void)service;
 	stream->left = request->count;
+	stream->batch = request->batch;
 	stream->payload.body.len = request->size;
 	stream->payload.body.data = malloc(request->size + 1u);
 	if (stream->payload.body.data == NULL)

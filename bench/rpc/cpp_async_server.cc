@@ -126,8 +126,11 @@ class DownloadSlot final : public Slot {
 			writer_->Finish(grpc::Status::OK, this);
 			return;
 		}
+		grpc::WriteOptions options;
+		if (measure_is_corked(sent_, order_.batch()))
+			options.set_buffer_hint();
 		measure_number(Body(), order_.size(), sent_++);
-		writer_->Write(payload_, this);
+		writer_->Write(payload_, options, this);
 	}
 
 	uint8_t *

@@ -30,8 +30,11 @@ public:
 			Finish(grpc::Status::OK);
 			return;
 		}
+		grpc::WriteOptions options;
+		if (measure_is_corked(sent_, order_->batch()))
+			options.set_buffer_hint();
 		measure_number(Body(), order_->size(), sent_++);
-		StartWrite(&payload_);
+		StartWrite(&payload_, options);
 	}
 
 	void

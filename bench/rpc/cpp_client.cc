@@ -117,6 +117,7 @@ class DownloadSlot final : public Slot {
 
 		order.set_count(figures.stream_length);
 		order.set_size(static_cast<uint32_t>(figures.size));
+		order.set_batch(figures.batch);
 		number_ = 0;
 		step_ = STARTING;
 		reader_.reset();
@@ -191,9 +192,12 @@ class UploadSlot final : public Slot {
 			writer_->WritesDone(this);
 			return;
 		}
+		grpc::WriteOptions options;
+		if (measure_is_corked(number_, figures.batch))
+			options.set_buffer_hint();
 		Number();
 		number_++;
-		writer_->Write(request_, this);
+		writer_->Write(request_, options, this);
 	}
 
 	Tally tally_;

@@ -32,6 +32,7 @@ static const struct option options[] = {
     {"outstanding", required_argument, NULL, 'o'},
     {"connections", required_argument, NULL, 'c'},
     {"length", required_argument, NULL, 'l'},
+    {"batch", required_argument, NULL, 'b'},
     {"warmup-ms", required_argument, NULL, 'w'},
     {"duration-ms", required_argument, NULL, 'd'},
     {"count", required_argument, NULL, 'n'},
@@ -82,6 +83,9 @@ set_option(struct measure *measure, int option)
 		break;
 	case 'l':
 		measure->stream_length = (unsigned)number_of(optarg);
+		break;
+	case 'b':
+		measure->batch = (unsigned)number_of(optarg);
 		break;
 	case 'w':
 		measure->warmup_ns = number_of(optarg) * 1000000;
@@ -140,13 +144,14 @@ measure_init(struct measure *measure, int argc, char **argv)
 	int option;
 
 	memset(measure, 0, sizeof(*measure));
-	measure->outstanding = measure->connections = 1;
+	measure->outstanding = measure->connections = measure->batch = 1;
 	measure->stream_length = 1000;
 	measure->server_clock = CLOCK_PROCESS_CPUTIME_ID;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		set_option(measure, option);
 	if (measure->target == NULL || measure->outstanding == 0 ||
-	    measure->connections == 0 || measure->stream_length == 0)
+	    measure->connections == 0 || measure->stream_length == 0 ||
+	    measure->batch == 0)
 		measure_fail("--target is missing, or a number is 0");
 	begin(measure);
 	measure->is_warm = measure->count_max > 0;
@@ -229,12 +234,12 @@ measure_print(const struct measure *measure)
 	double count = (double)measure->count;
 
 	printf("{\"kind\": \"%s\", \"size\": %zu, \"outstanding\": %u, "
-	       "\"connections\": %u, \"count\": %" PRIu64 ", "
+	       "\"connections\": %u, \"batch\": %u, \"count\": %" PRIu64 ", "
 	       "\"seconds\": %.4f, \"per_second\": %.1f, "
 	       "\"client_us\": %.3f, \"server_us\": %.3f, "
 	       "\"p50_us\": %.2f, \"p99_us\": %.2f}\n",
 	    kind_names[measure->kind], measure->size, measure->outstanding,
-	    measure->connections, measure->count,
+	    measure->connections, measure->batch, measure->count,
 	    (double)measure->began_ns / 1e9,
 	    count * 1e9 / (double)measure->began_ns,
 	    (double)measure->client_ns / 1e3 / count,
@@ -280,6 +285,12 @@ measure_check(const struct measure *measure, const void *body, size_t size,
 	for (size_t i = sizeof(number); i < size; i++)
 		if (bytes[i] != pattern_at(i))
 			measure_fail("a payload is damaged");
+}
+
+bool
+measure_is_corked(uint64_t number, unsigned batch)
+{
+	return number > 0 && number % batch != batch - 1;
 }
 
 /* ---- Servers ---- */

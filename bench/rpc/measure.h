@@ -35,6 +35,7 @@ struct measure {
 	unsigned outstanding; /* calls, or streams, at any time */
 	unsigned connections; /* that they are spread over */
 	unsigned stream_length; /* messages of one stream */
+	unsigned batch;         /* of them share a write */
 	uint64_t warmup_ns, duration_ns;
 	uint64_t count_max;   /* not 0: so many, and no warm-up */
 	bool is_verifying;    /* each byte instead of the first eight */
@@ -70,6 +71,9 @@ void measure_fill(uint8_t *body, size_t size);
 void measure_number(uint8_t *body, size_t size, uint64_t number);
 void measure_check(const struct measure *measure, const void *body,
     size_t size, uint64_t number);
+/* Whether the message of that number in a stream waits for the next one. The
+   first does not: it goes with the headers. */
+bool measure_is_corked(uint64_t number, unsigned batch);
 /* Says what is wrong and ends the program. */
 __attribute__((noreturn)) void measure_fail(const char *what);
 
