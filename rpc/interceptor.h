@@ -64,11 +64,13 @@ struct rpc_server_interceptor {
 	    enum rpc_direction direction, struct bytes message, void *arg);
 	/*
 	 * The call is over: exactly once for each call that has reached this
-	 * interceptor, in reverse order, after every other call back of the
-	 * call's application. `code` is what was answered, if gRPC could send
-	 * it; otherwise CANCELLED, or DEADLINE_EXCEEDED once the client's
-	 * deadline has passed. `duration_us` counts from the arrival. Here the
-	 * slot is freed; path, metadata and peer can still be read.
+	 * interceptor, in reverse order; only a wake for which somebody still
+	 * holds the call may run later. `code` is what was answered, if gRPC
+	 * could send it. Otherwise it is CANCELLED, or DEADLINE_EXCEEDED when
+	 * the client's deadline has passed (within 50 ms). CANCELLED also
+	 * stands for what gRPC itself refuses: a message that is too long.
+	 * `duration_us` counts from the arrival. Here the slot is freed; path,
+	 * metadata and peer can still be read.
 	 */
 	void (*on_end)(struct rpc_server_call *call, enum rpc_code code,
 	    uint64_t duration_us, void *arg);

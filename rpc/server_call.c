@@ -11,6 +11,9 @@
 #include "rpc/server_core.h"
 #include "rpc/stub.h"
 
+/* RFC 9113, 10.5.1: what an entry costs besides its bytes. */
+#define ENTRY_OVERHEAD 32
+
 #define BIT(state) (1u << RPC_CALL_STATE_##state)
 
 static const unsigned allowed_moves[] = {
@@ -317,12 +320,36 @@ has_one_request(const struct rpc_method *method)
 	       method->kind == RPC_METHOD_SERVER_STREAMING;
 }
 
+/*
+ * gRPC sees to the limit only once the client has acknowledged it, and a
+ * client need not do that.
+ */
+static bool
+has_too_much_metadata(const struct rpc_server_call *call)
+{
+	size_t left = call->worker->server->options.max_metadata_bytes;
+
+	for (size_t i = 0; i < call->metadata.count; i++) {
+		const grpc_metadata *entry = &call->metadata.metadata[i];
+		size_t size = GRPC_SLICE_LENGTH(entry->key) +
+			      GRPC_SLICE_LENGTH(entry->value) + ENTRY_OVERHEAD;
+
+		if (size > left)
+			return true;
+		left -= size;
+	}
+	return false;
+}
+
 void
 rpc_call_go_on(struct rpc_server_call *call)
 {
 	const struct rpc_server_method *method = call->method;
 
-	if (method == NULL)
+	if (has_too_much_metadata(call))
+		rpc_server_call_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
+		    "the metadata is too large", bytes_empty());
+	else if (method == NULL)
 		rpc_stub_unimplemented(call);
 	else if (has_one_request(method->method))
 		rpc_call_read_request(call);

@@ -69,13 +69,16 @@ rpc_call_intercept_message(struct rpc_server_call *call,
 	call->depth--; /* nothing is settled: the call goes on */
 }
 
+/* A client gives up at its deadline, which it counts from a little earlier. */
+#define DEADLINE_SLACK_MS 50
+
 /* How the call ended, for the client. */
 static enum rpc_code
 final_code(const struct rpc_server_call *call)
 {
 	if (call->is_delivered && !call->is_cancelled)
 		return (enum rpc_code)call->code;
-	return rpc_server_call_time_left_ms(call) == 0
+	return rpc_server_call_time_left_ms(call) <= DEADLINE_SLACK_MS
 		   ? RPC_CODE_DEADLINE_EXCEEDED
 		   : RPC_CODE_CANCELLED;
 }

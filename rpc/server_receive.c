@@ -58,22 +58,12 @@ take_message(
 	}
 }
 
-/* No message came: no more do, or the client is gone, or gRPC has refused it
-   and the call with it, since it was longer than the limit. */
+/* No message came, and not since there are no more: the client is gone, or
+   gRPC has refused it and the call with it, as longer than the limit. */
 static bool
 has_failed(const struct rpc_server_call *call, bool ok)
 {
 	return !ok || grpc_call_failed_before_recv_message(call->core);
-}
-
-static void
-fail_with_grpc(struct rpc_server_call *call, bool ok)
-{
-	if (!ok) {
-		call->code = GRPC_STATUS_RESOURCE_EXHAUSTED;
-		call->is_delivered = true;
-	}
-	rpc_call_die(call);
 }
 
 /* ---- One request ---- */
@@ -106,10 +96,9 @@ on_read(struct rpc_event *event, bool ok)
 	if (call->state == RPC_CALL_STATE_READING) {
 		rpc_budget_remove(&call->waiting);
 		rpc_call_move(call, RPC_CALL_STATE_OPEN);
-		if (call->is_closed)
+		if (call->is_closed ||
+		    (payload == NULL && has_failed(call, ok)))
 			rpc_call_die(call);
-		else if (payload == NULL && has_failed(call, ok))
-			fail_with_grpc(call, ok);
 		else if (payload == NULL)
 			rpc_server_call_fail(call, RPC_CODE_UNIMPLEMENTED,
 			    "the request is missing", bytes_empty());
@@ -182,7 +171,7 @@ on_received(struct rpc_event *event, bool ok)
 	rpc_budget_remove(&call->waiting);
 	if (call->state == RPC_CALL_STATE_OPEN) {
 		if (incoming == NULL && has_failed(call, ok))
-			fail_with_grpc(call, ok);
+			rpc_call_die(call);
 		else
 			deliver(call, incoming);
 	}

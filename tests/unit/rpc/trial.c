@@ -373,7 +373,9 @@ count_on(struct rpc_server_call *call, bool is_alive, void *arg)
 	number.value = counting->next++;
 	number.padding.data = counting->padding;
 	number.padding.len = counting->request.padding;
-	assert_true(trial_count_send(call, &number, count_on, counting));
+	/* Too much waits for other clients, and the call ends. */
+	if (!trial_count_send(call, &number, count_on, counting))
+		return;
 	/* One at a time. */
 	assert_false(trial_count_send(call, &number, count_on, counting));
 	bump(&counting->trial->sent);
