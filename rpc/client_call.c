@@ -472,7 +472,7 @@ deadline_in(int64_t timeout_ms)
 	if (timeout_ms == 0)
 		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
 	if (timeout_ms < 0)
-		timeout_ms = 0;
+		return gpr_inf_past(GPR_CLOCK_MONOTONIC);
 	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
 	    gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
 }
