@@ -18,14 +18,16 @@ using bench::v1::Order;
 using bench::v1::Payload;
 using bench::v1::Tally;
 
-namespace {
+namespace
+{
 
 /* Calls of one method that a queue accepts at once; they are used again. */
 constexpr int kSlots = 128;
 
 /* One call at a time: waits for it, serves it, waits for the next. */
-class Slot {
-public:
+class Slot
+{
+      public:
 	Slot(Echo::AsyncService *service, grpc::ServerCompletionQueue *queue)
 	    : service_(service), queue_(queue)
 	{
@@ -52,7 +54,7 @@ public:
 		Request();
 	}
 
-protected:
+      protected:
 	virtual void Request() = 0;
 	virtual void Arrived() = 0;
 	virtual void Step(bool ok) = 0;
@@ -62,11 +64,12 @@ protected:
 	std::optional<grpc::ServerContext> context_;
 	bool is_last_ = false; /* the completion of Finish() comes next */
 
-private:
+      private:
 	bool has_arrived_ = false;
 };
 
-class UnarySlot final : public Slot {
+class UnarySlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -96,7 +99,8 @@ class UnarySlot final : public Slot {
 	std::optional<grpc::ServerAsyncResponseWriter<Payload>> writer_;
 };
 
-class DownloadSlot final : public Slot {
+class DownloadSlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -146,7 +150,8 @@ class DownloadSlot final : public Slot {
 	std::optional<grpc::ServerAsyncWriter<Payload>> writer_;
 };
 
-class UploadSlot final : public Slot {
+class UploadSlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -184,7 +189,8 @@ class UploadSlot final : public Slot {
 	std::optional<grpc::ServerAsyncReader<Tally, Payload>> reader_;
 };
 
-class PingPongSlot final : public Slot {
+class PingPongSlot final : public Slot
+{
 	using Slot::Slot;
 
 	void

@@ -12,10 +12,12 @@ using bench::v1::Order;
 using bench::v1::Payload;
 using bench::v1::Tally;
 
-namespace {
+namespace
+{
 
-class Downloader final : public grpc::ServerWriteReactor<Payload> {
-public:
+class Downloader final : public grpc::ServerWriteReactor<Payload>
+{
+      public:
 	explicit Downloader(const Order *order) : order_(order)
 	{
 		payload_.mutable_body()->resize(order->size());
@@ -43,7 +45,7 @@ public:
 		delete this;
 	}
 
-private:
+      private:
 	uint8_t *
 	Body()
 	{
@@ -56,8 +58,9 @@ private:
 	uint64_t sent_ = 0;
 };
 
-class Uploader final : public grpc::ServerReadReactor<Payload> {
-public:
+class Uploader final : public grpc::ServerReadReactor<Payload>
+{
+      public:
 	explicit Uploader(Tally *tally) : tally_(tally)
 	{
 		StartRead(&payload_);
@@ -81,13 +84,14 @@ public:
 		delete this;
 	}
 
-private:
+      private:
 	Payload payload_;
 	Tally *tally_;
 };
 
-class PingPonger final : public grpc::ServerBidiReactor<Payload, Payload> {
-public:
+class PingPonger final : public grpc::ServerBidiReactor<Payload, Payload>
+{
+      public:
 	PingPonger()
 	{
 		StartRead(&payload_);
@@ -117,11 +121,12 @@ public:
 		delete this;
 	}
 
-private:
+      private:
 	Payload payload_;
 };
 
-class Service final : public Echo::CallbackService {
+class Service final : public Echo::CallbackService
+{
 	grpc::ServerUnaryReactor *
 	Unary(grpc::CallbackServerContext *context, const Payload *request,
 	    Payload *reply) override

@@ -15,7 +15,8 @@ using bench::v1::Order;
 using bench::v1::Payload;
 using bench::v1::Tally;
 
-namespace {
+namespace
+{
 
 struct measure figures;
 
@@ -26,15 +27,17 @@ Body(Payload *payload)
 }
 
 /* What the queue gives back. */
-class Tag {
-public:
+class Tag
+{
+      public:
 	virtual ~Tag() = default;
 	virtual void Complete(bool ok) = 0;
 };
 
 /* One call after another, or one stream. */
-class Slot : public Tag {
-public:
+class Slot : public Tag
+{
+      public:
 	Slot(Echo::Stub *stub, grpc::CompletionQueue *queue)
 	    : stub_(stub), queue_(queue)
 	{
@@ -50,7 +53,7 @@ public:
 		context_->TryCancel();
 	}
 
-protected:
+      protected:
 	void
 	Number()
 	{
@@ -80,7 +83,8 @@ protected:
 	enum { STARTING, RUNNING, CLOSING, ENDING } step_ = STARTING;
 };
 
-class UnarySlot final : public Slot {
+class UnarySlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -107,7 +111,8 @@ class UnarySlot final : public Slot {
 	std::unique_ptr<grpc::ClientAsyncResponseReader<Payload>> reader_;
 };
 
-class DownloadSlot final : public Slot {
+class DownloadSlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -122,8 +127,7 @@ class DownloadSlot final : public Slot {
 		step_ = STARTING;
 		reader_.reset();
 		context_.emplace();
-		reader_ =
-		    stub_->AsyncDownload(&*context_, order, queue_, this);
+		reader_ = stub_->AsyncDownload(&*context_, order, queue_, this);
 	}
 
 	void
@@ -153,7 +157,8 @@ class DownloadSlot final : public Slot {
 	std::unique_ptr<grpc::ClientAsyncReader<Payload>> reader_;
 };
 
-class UploadSlot final : public Slot {
+class UploadSlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -163,8 +168,7 @@ class UploadSlot final : public Slot {
 		step_ = STARTING;
 		writer_.reset();
 		context_.emplace();
-		writer_ =
-		    stub_->AsyncUpload(&*context_, &tally_, queue_, this);
+		writer_ = stub_->AsyncUpload(&*context_, &tally_, queue_, this);
 	}
 
 	void
@@ -204,7 +208,8 @@ class UploadSlot final : public Slot {
 	std::unique_ptr<grpc::ClientAsyncWriter<Payload>> writer_;
 };
 
-class PingPongSlot final : public Slot {
+class PingPongSlot final : public Slot
+{
 	using Slot::Slot;
 
 	void
@@ -262,8 +267,9 @@ class PingPongSlot final : public Slot {
 	}
 
 	/* The tag of what is read; the slot itself is that of the rest. */
-	class Read final : public Tag {
-	public:
+	class Read final : public Tag
+	{
+	      public:
 		explicit Read(PingPongSlot *slot) : slot_(slot)
 		{
 		}
@@ -278,13 +284,14 @@ class PingPongSlot final : public Slot {
 			slot_->HalfDone();
 		}
 
-	private:
+	      private:
 		PingPongSlot *slot_;
 	};
 
 	int pending_ = 0;
 	Read read_{this};
-	std::unique_ptr<grpc::ClientAsyncReaderWriter<Payload, Payload>> stream_;
+	std::unique_ptr<grpc::ClientAsyncReaderWriter<Payload, Payload>>
+	    stream_;
 };
 
 std::unique_ptr<Slot>
@@ -331,8 +338,8 @@ main(int argc, char **argv)
 	for (unsigned i = 0; i < figures.connections; i++)
 		stubs.push_back(Connect());
 	for (unsigned i = 0; i < figures.outstanding; i++) {
-		slots.push_back(MakeSlot(
-		    stubs[i % figures.connections].get(), &queue));
+		slots.push_back(
+		    MakeSlot(stubs[i % figures.connections].get(), &queue));
 		slots.back()->Start();
 	}
 	while (!figures.is_over && queue.Next(&tag, &ok))

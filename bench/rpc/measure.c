@@ -97,8 +97,8 @@ set_option(struct measure *measure, int option)
 		measure->count_max = number_of(optarg);
 		break;
 	case 'p':
-		if (clock_getcpuclockid((pid_t)number_of(optarg),
-			&measure->server_clock) != 0)
+		if (clock_getcpuclockid(
+			(pid_t)number_of(optarg), &measure->server_clock) != 0)
 			measure_fail("no such server");
 		break;
 	case 'v':

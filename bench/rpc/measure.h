@@ -31,15 +31,15 @@ struct measure {
 	/* From the command line. */
 	const char *target;
 	enum measure_kind kind;
-	size_t size;          /* of a payload */
-	unsigned outstanding; /* calls, or streams, at any time */
-	unsigned connections; /* that they are spread over */
+	size_t size;            /* of a payload */
+	unsigned outstanding;   /* calls, or streams, at any time */
+	unsigned connections;   /* that they are spread over */
 	unsigned stream_length; /* messages of one stream */
 	unsigned batch;         /* of them share a write */
 	uint64_t warmup_ns, duration_ns;
-	uint64_t count_max;   /* not 0: so many, and no warm-up */
-	bool is_verifying;    /* each byte instead of the first eight */
-	bool is_same;         /* C++: with the settings that ours has */
+	uint64_t count_max; /* not 0: so many, and no warm-up */
+	bool is_verifying;  /* each byte instead of the first eight */
+	bool is_same;       /* C++: with the settings that ours has */
 	clockid_t server_clock;
 
 	/* So far. */
@@ -69,8 +69,8 @@ void measure_print(const struct measure *measure);
 void measure_fill(uint8_t *body, size_t size);
 /* Numbers a body, in its first eight bytes, if it has so many. */
 void measure_number(uint8_t *body, size_t size, uint64_t number);
-void measure_check(const struct measure *measure, const void *body,
-    size_t size, uint64_t number);
+void measure_check(const struct measure *measure, const void *body, size_t size,
+    uint64_t number);
 /* Whether the message of that number in a stream waits for the next one. The
    first does not: it goes with the headers. */
 bool measure_is_corked(uint64_t number, unsigned batch);
