@@ -8,7 +8,9 @@
 #include "client/message_json.h"
 #include "client/message_json_read.h"
 #include "client/peek.h"
+#include "client/server_info_json.h"
 #include "client/session_seal.h"
+#include "client/target.h"
 #include "client/tool_reply.h"
 #include "gen/peyk/v1/messenger.grpc-c.h"
 
@@ -197,6 +199,95 @@ open_sign_up(struct application *application, const struct tool_reply *reply)
 	return code == EXIT_CODE_DONE ? finish_sign_up(application) : code;
 }
 
+/* ---- Who the server is ---- */
+
+/* Whether the key is the one that is known, or that the address names. */
+static enum exit_code
+check_server(
+    struct application *application, const struct channel_server_info *info)
+{
+	const struct arguments *arguments = &application->arguments;
+	struct channel_address address = {0};
+	struct client_error error = {0};
+	enum exit_code code;
+	bool is_same;
+
+	if (arguments->as != NULL) {
+		code = application_open_unfinished(application);
+		if (code != EXIT_CODE_DONE)
+			return code;
+		is_same = signing_public_key_equal(&info->identity_key,
+		    vault_server_key(account_vault(application->account)));
+	} else {
+		if (arguments->server != NULL &&
+		    target_parse(arguments->server, &address, &error) !=
+			STATUS_OK)
+			return application_fail(application, &error);
+		if (!address.has_fingerprint) {
+			output_say(&application->output, "server_unknown",
+			    "The server vouches for itself: compare the "
+			    "fingerprint with what its owner tells you, or say "
+			    "--as NAME to compare it with the one that this "
+			    "account knows.");
+			return EXIT_CODE_DONE;
+		}
+		is_same = channel_fingerprint_check(&address.fingerprint,
+			      &info->identity_key) == STATUS_OK;
+	}
+	return is_same
+		   ? EXIT_CODE_DONE
+		   : output_error(&application->output, EXIT_CODE_KEY_CHANGED,
+			 "This is another server: its identity key is not "
+			 "the one that is known.",
+			 "");
+}
+
+static enum exit_code
+print_server_info(struct application *application, struct bytes text)
+{
+	struct output *output = &application->output;
+	struct message_json_problem problem = {0};
+	struct channel_server_info info;
+	json_t *object = NULL;
+	enum exit_code code;
+	enum status st;
+
+	st = server_info_json_read(text, &info, &object, &problem);
+	if (st == STATUS_INVALID || st == STATUS_TOO_LARGE)
+		return output_error(output, EXIT_CODE_FAILED,
+		    "Standard input holds no reply of GetServerInfo.",
+		    problem.text);
+	if (st == STATUS_FORGED)
+		return output_error(output, EXIT_CODE_FAILED,
+		    "The signature of the reply is wrong: it was altered.", "");
+	if (st != STATUS_OK)
+		return application_fail_plain(
+		    application, st, "read the reply");
+	code = check_server(application, &info);
+	if (code != EXIT_CODE_DONE) {
+		json_decref(object);
+		return code;
+	}
+	st = output->is_json ? output_json_take(output, object)
+			     : output_json_indented_take(output, object);
+	return st == STATUS_OK ? EXIT_CODE_DONE
+			       : application_fail_output(application, st);
+}
+
+static enum exit_code
+open_server_info(struct application *application)
+{
+	enum exit_code code;
+	struct buf input;
+
+	buf_init(&input, MESSAGE_JSON_SIZE_MAX);
+	code = by_hand_read_input(application, &input);
+	if (code == EXIT_CODE_DONE)
+		code = print_server_info(application, buf_bytes(&input));
+	buf_clear(&input);
+	return code;
+}
+
 /* ---- The command ---- */
 
 static enum exit_code
@@ -210,15 +301,13 @@ run(struct application *application)
 	    application, application->arguments.operands[0], &method);
 	if (code != EXIT_CODE_DONE)
 		return code;
-	if (method == NULL)
-		return output_error(&application->output, EXIT_CODE_USAGE,
-		    "GetServerInfo is not sealed: its reply is in the clear.",
-		    "");
 	if (application->arguments.reads_messages &&
 	    method != &messenger_poll_sealed)
 		return output_error(&application->output, EXIT_CODE_USAGE,
 		    "--read is for the reply of a Poll.",
 		    "See “peyk help open”.");
+	if (method == NULL)
+		return open_server_info(application);
 	/* First, so that what comes before it in a pipeline is done. */
 	if ((code = read_reply(application, &reply)) != EXIT_CODE_DONE)
 		return code;
@@ -249,6 +338,10 @@ const struct command cmd_open = {
 	"failure that the\n"
 	"server has not sealed is not believed (exit code 3): nothing is "
 	"known then.\n"
+	"\n"
+	"Of GetServerInfo it prints the ServerInfo, verified, and compares its "
+	"key with the\n"
+	"account's (--as) or with the fingerprint in the address.\n"
 	"\n"
 	"  --read    of a Poll: also what the messages say; “peyk poll” shows "
 	"them still\n"

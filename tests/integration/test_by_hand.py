@@ -197,6 +197,35 @@ class Calls(ByHandTest):
         self.assert_clear(ran, r"\$\.identity")
         self.assertEqual(list(device.home.rglob("identity.key")), [])
 
+    def test_server_info(self):
+        device, name = self.person()
+        code, _, _, raw = self.wire.call_raw(
+            pc.SERVICE + "GetServerInfo", b"", timeout=60)
+        self.assertIs(code, CODE.OK)
+        reply = messenger.GetServerInfoResponse.FromString(raw)
+        text = json_format.MessageToJson(reply)
+        got = self.open(device, "GetServerInfo", text, "--as", name)
+        self.assertEqual(got["fingerprint"], self.server.fingerprint)
+        self.assertEqual(got["limits"]["messagesPerSend"], 256)
+        key = self.wire.sealing_keys[0]
+        self.assertEqual(base64.b64decode(
+            got["sealingKeys"][0]["opened"]["key"]), key.key)
+        self.open(device, "GetServerInfo", text)  # by the address
+        ran = device.peyk("open", "GetServerInfo", input=text,
+                          PEYK_SERVER="localhost:1").expect(DONE)
+        self.assert_clear(ran, "compare the fingerprint")
+        ran = device.peyk("open", "GetServerInfo", input=text,
+                          PEYK_SERVER="peyk://localhost:1#" + "0" * 64)
+        self.assert_clear(ran.expect(5), "another server")
+        self.assertEqual(ran.out, "")
+        reply.signature = bytes(64)
+        for text, words in ((json_format.MessageToJson(reply), "altered"),
+                            ("{}", "no reply"), ("", "no reply"),
+                            ('{"info": 7}', r"\$\.info"),
+                            ('{"info": "////"}', "no reply")):
+            ran = self.open(device, "GetServerInfo", text, expect=FAILED)
+            self.assert_clear(ran, words)
+
     def test_look_up(self):
         device, name = self.person()
         got = self.by_hand(device, name, "GetPublicKey", json.dumps(
