@@ -11,13 +11,13 @@
 
 /* One request, one reply. `status` tells how the call ended, in any case. */
 static enum status
-greet_once(const struct rpc_client *client, char *name,
-    struct rpc_status *status)
+greet_once(
+    const struct rpc_client *client, char *name, struct rpc_status *status)
 {
 	/* A deadline; until then it waits for the server to be there. */
 	const struct rpc_call_options options = {
-		.timeout_ms = 5000,
-		.wait_for_ready = true,
+	    .timeout_ms = 5000,
+	    .wait_for_ready = true,
 	};
 	Hello__V1__HelloRequest request = HELLO__V1__HELLO_REQUEST__INIT;
 	Hello__V1__HelloReply *reply;
@@ -38,8 +38,8 @@ greet_often(const struct rpc_client *client, char *name, unsigned times,
     struct rpc_status *status)
 {
 	const struct rpc_call_options options = {
-		.timeout_ms = 5000,
-		.receive_on_demand = true,
+	    .timeout_ms = 5000,
+	    .receive_on_demand = true,
 	};
 	Hello__V1__HelloOftenRequest request =
 	    HELLO__V1__HELLO_OFTEN_REQUEST__INIT;
@@ -71,8 +71,8 @@ main(int argc, char **argv)
 	char world[] = "world";
 	char *name = argc > 2 ? argv[2] : world;
 	unsigned times = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 3;
-	struct rpc_client client = { 0 };
-	struct rpc_status status = { 0 };
+	struct rpc_client client = {0};
+	struct rpc_status status = {0};
 	enum status st;
 
 	if ((st = rpc_loop_new(&client.loop)) != STATUS_OK ||

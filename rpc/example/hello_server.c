@@ -77,12 +77,12 @@ say_hello_often(void *service, struct rpc_server_call *call,
 /* ---- The server ---- */
 
 static const struct greeter_handlers handlers = {
-	.say_hello = say_hello,
-	.say_hello_often = say_hello_often,
+    .say_hello = say_hello,
+    .say_hello_often = say_hello_often,
 };
 
 /* What reflection tells of. */
-static const struct rpc_descriptors *const described[] = { &hello_descriptors };
+static const struct rpc_descriptors *const described[] = {&hello_descriptors};
 
 int
 main(int argc, char **argv)
@@ -121,7 +121,7 @@ out:
 	rpc_health_free(health);
 	rpc_reflection_free(reflection);
 	if (st != STATUS_OK)
-		fprintf(stderr, "hello_server: %s: %s\n", address,
-		    status_name(st));
+		fprintf(
+		    stderr, "hello_server: %s: %s\n", address, status_name(st));
 	return st == STATUS_OK ? 0 : 1;
 }

@@ -82,12 +82,11 @@ free_collected(void *user)
 }
 
 static void
-collect(struct rpc_server_call *call, struct bytes message, bool is_end,
-    void *arg)
+collect(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg)
 {
 	struct collected *collected = arg;
-	middle reply =
-	    GOLDEN__EVERY_KIND__OF__THING_V3__OUTER__MIDDLE__INIT;
+	middle reply = GOLDEN__EVERY_KIND__OF__THING_V3__OUTER__MIDDLE__INIT;
 
 	if (!is_end) {
 		free_inner(collected->last);
@@ -116,8 +115,8 @@ serve_client_stream(void *service, struct rpc_server_call *call)
 	assert_true(rpc_server_call_receive(call, collect, collected));
 }
 
-static void echo_choice(struct rpc_server_call *call, struct bytes message,
-    bool is_end, void *arg);
+static void echo_choice(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg);
 
 static void
 next_choice(struct rpc_server_call *call, bool is_alive, void *arg)
@@ -127,8 +126,8 @@ next_choice(struct rpc_server_call *call, bool is_alive, void *arg)
 }
 
 static void
-echo_choice(struct rpc_server_call *call, struct bytes message, bool is_end,
-    void *arg)
+echo_choice(
+    struct rpc_server_call *call, struct bytes message, bool is_end, void *arg)
 {
 	choice *request = NULL;
 
@@ -189,14 +188,14 @@ serve_options(void *service, struct rpc_server_call *call,
 }
 
 static const struct every_handlers handlers = {
-	.unary = serve_unary,
-	.server_stream = serve_server_stream,
-	.client_stream = serve_client_stream,
-	.both = serve_both,
-	.ping = serve_ping,
-	.nested = serve_nested,
-	.oneofs = serve_oneofs,
-	.options = serve_options,
+    .unary = serve_unary,
+    .server_stream = serve_server_stream,
+    .client_stream = serve_client_stream,
+    .both = serve_both,
+    .ping = serve_ping,
+    .nested = serve_nested,
+    .oneofs = serve_oneofs,
+    .options = serve_options,
 };
 
 /* Answers by name: Every2.Unary is no other service's. */
@@ -209,9 +208,9 @@ serve_second_unary(void *service, struct rpc_server_call *call,
 }
 
 static const struct every2_handlers second_handlers = {
-	.unary = serve_second_unary,
+    .unary = serve_second_unary,
 };
-static const struct words_handlers no_words = { 0 };
+static const struct words_handlers no_words = {0};
 
 /* ---- Around each test ---- */
 
@@ -231,8 +230,8 @@ set_up(void **state_out)
 	assert_ok(every_register(fixture.server, &handlers, NULL));
 	assert_ok(every2_register(fixture.server, &second_handlers, NULL));
 	assert_ok(words_register(fixture.server, &no_words, NULL));
-	assert_ok(rpc_server_add_port(
-	    fixture.server, "127.0.0.1:0", NULL, &port));
+	assert_ok(
+	    rpc_server_add_port(fixture.server, "127.0.0.1:0", NULL, &port));
 	assert_ok(rpc_server_start(fixture.server));
 	snprintf(target, sizeof(target), "127.0.0.1:%d", port);
 	assert_ok(rpc_loop_new(&fixture.client.loop));
@@ -302,7 +301,7 @@ read_everything(struct bytes bytes)
 	return message;
 }
 
-static const struct rpc_call_options options = { .timeout_ms = 60000 };
+static const struct rpc_call_options options = {.timeout_ms = 60000};
 
 /* ---- The tests ---- */
 
@@ -313,7 +312,7 @@ test_golden_unary(void **state_in)
 	uint8_t data[4096];
 	struct bytes value = read_value("everything.binpb", data, sizeof(data));
 	everything *request = read_everything(value), *response;
-	struct rpc_status status = { 0 };
+	struct rpc_status status = {0};
 
 	assert_int_equal(request->scalars->a_colour,
 	    GOLDEN__EVERY_KIND__OF__THING_V3__COLOUR__COLOUR_NEGATIVE);
@@ -333,8 +332,8 @@ test_golden_server_stream(void **state_in)
 	struct fixture *fixture = *state_in;
 	uint8_t data[4096];
 	struct bytes value = read_value("old.binpb", data, sizeof(data));
-	old *request = golden__renamed__old__unpack(
-	    NULL, value.size, value.data);
+	old *request =
+	    golden__renamed__old__unpack(NULL, value.size, value.data);
 	struct rpc_client_call *call;
 	old *response;
 	unsigned count = 0;
@@ -377,15 +376,15 @@ test_golden_client_stream(void **state_in)
 {
 	struct fixture *fixture = *state_in;
 	uint8_t data[4096];
-	everything *value = read_everything(
-	    read_value("everything.binpb", data, sizeof(data)));
+	everything *value =
+	    read_everything(read_value("everything.binpb", data, sizeof(data)));
 	const inner *request = value->outer->middle->inner;
-	struct rpc_status status = { 0 };
+	struct rpc_status status = {0};
 	struct rpc_client_call *call;
 	middle *response;
 
-	assert_ok(every_client_stream_start(
-	    &fixture->client, &options, NULL, &call));
+	assert_ok(
+	    every_client_stream_start(&fixture->client, &options, NULL, &call));
 	for (int i = 0; i < 3; i++)
 		assert_ok(every_client_stream_write(call, -1, request));
 	assert_ok(every_client_stream_finish(call, &response, &status));
@@ -404,8 +403,8 @@ test_golden_both(void **state_in)
 {
 	struct fixture *fixture = *state_in;
 	uint8_t data[4096];
-	everything *value = read_everything(
-	    read_value("everything.binpb", data, sizeof(data)));
+	everything *value =
+	    read_everything(read_value("everything.binpb", data, sizeof(data)));
 	struct rpc_client_call *call;
 	choice *response;
 
@@ -445,20 +444,18 @@ test_golden_small_messages(void **state_in)
 	Golden__Renamed__OtherBase *other_base;
 	char label[] = "label";
 
-	assert_ok(every_ping(
-	    &fixture->client, &options, &empty, &nothing, NULL));
+	assert_ok(
+	    every_ping(&fixture->client, &options, &empty, &nothing, NULL));
 	google__protobuf__empty__free_unpacked(nothing, NULL);
 
 	lid.label = label;
-	assert_ok(
-	    every_nested(&fixture->client, &options, &lid, &box, NULL));
+	assert_ok(every_nested(&fixture->client, &options, &lid, &box, NULL));
 	assert_string_equal(box->lid->label, label);
 	golden__services__v1__box__free_unpacked(box, NULL);
 
 	only.one_case = GOLDEN__ONEOFS__ONLY__ONE_NUMBER;
 	only.number = 0;
-	assert_ok(
-	    every_oneofs(&fixture->client, &options, &only, &same, NULL));
+	assert_ok(every_oneofs(&fixture->client, &options, &only, &same, NULL));
 	assert_int_equal(same->one_case, GOLDEN__ONEOFS__ONLY__ONE_NUMBER);
 	golden__oneofs__only__free_unpacked(same, NULL);
 
@@ -476,20 +473,20 @@ test_golden_names(void **state_in)
 	struct fixture *fixture = *state_in;
 	Golden__Services__V1__Box box = GOLDEN__SERVICES__V1__BOX__INIT;
 	Golden__Services__V1__Box *reply;
-	struct rpc_status status = { 0 };
+	struct rpc_status status = {0};
 
 	assert_ok(
 	    every2_unary(&fixture->client, &options, &box, &reply, &status));
 	golden__services__v1__box__free_unpacked(reply, NULL);
 	/* No handlers, but all of them known. */
-	assert_int_not_equal(words_template(&fixture->client, &options, &box,
-				 &reply, &status),
+	assert_int_not_equal(
+	    words_template(&fixture->client, &options, &box, &reply, &status),
 	    STATUS_OK);
 	assert_int_equal(status.code, RPC_CODE_UNIMPLEMENTED);
-	assert_string_equal(words_a_b__method.path,
-	    "/golden.services.v1.Words/A_b_");
-	assert_string_equal(every_methods[0]->service,
-	    "golden.services.v1.Every");
+	assert_string_equal(
+	    words_a_b__method.path, "/golden.services.v1.Words/A_b_");
+	assert_string_equal(
+	    every_methods[0]->service, "golden.services.v1.Every");
 	rpc_status_clear(&status);
 }
 
@@ -497,13 +494,13 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_golden_unary),
-		cmocka_unit_test(test_golden_server_stream),
-		cmocka_unit_test(test_golden_defaults),
-		cmocka_unit_test(test_golden_client_stream),
-		cmocka_unit_test(test_golden_both),
-		cmocka_unit_test(test_golden_small_messages),
-		cmocka_unit_test(test_golden_names),
+	    cmocka_unit_test(test_golden_unary),
+	    cmocka_unit_test(test_golden_server_stream),
+	    cmocka_unit_test(test_golden_defaults),
+	    cmocka_unit_test(test_golden_client_stream),
+	    cmocka_unit_test(test_golden_both),
+	    cmocka_unit_test(test_golden_small_messages),
+	    cmocka_unit_test(test_golden_names),
 	};
 
 	if (argc != 2) {
