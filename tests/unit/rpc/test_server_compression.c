@@ -42,7 +42,7 @@ on_end(struct rpc_server_call *call, enum rpc_code code, uint64_t duration_us,
 	(void)code;
 	(void)duration_us;
 	fixture->was_compressed = rpc_server_call_was_compressed(call);
-	fixture->ended++;
+	trial_bump(&fixture->ended);
 }
 
 static void

@@ -95,7 +95,7 @@ watch_end(struct rpc_server_call *call, enum rpc_code code,
 	note(record, " ", rpc_code_name(code), "\n");
 	record->last_code = code;
 	record->last_duration_us = duration_us;
-	record->ended++;
+	trial_bump(&record->ended);
 }
 
 /* ---- The second one decides ---- */
@@ -106,7 +106,7 @@ ask_cancelled(struct rpc_server_call *call, void *arg)
 	struct record *record = arg;
 
 	(void)call;
-	record->gone++;
+	trial_bump(&record->gone);
 }
 
 static enum rpc_server_intercept

@@ -19,8 +19,8 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t has_changed = PTHREAD_COND_INITIALIZER;
 
-static void
-bump(atomic_int *counter)
+void
+trial_bump(atomic_int *counter)
 {
 	pthread_mutex_lock(&lock);
 	(*counter)++;
@@ -171,7 +171,7 @@ parked_destroy(void *user)
 {
 	struct parked *parked = user;
 
-	bump(&parked->trial->destroyed);
+	trial_bump(&parked->trial->destroyed);
 	free(parked);
 }
 
@@ -180,9 +180,9 @@ on_wake(struct rpc_server_call *call, bool is_alive, void *arg)
 {
 	struct parked *parked = arg;
 
-	bump(&parked->trial->woken);
+	trial_bump(&parked->trial->woken);
 	if (!is_alive)
-		bump(&parked->trial->woken_dead);
+		trial_bump(&parked->trial->woken_dead);
 	/* The request is gone once the call was answered. */
 	if (parked->is_answered)
 		return;
@@ -199,7 +199,7 @@ wake_later(void *arg)
 
 	be_held_back(trial, parked->request->delay_ms);
 	assert_true(rpc_server_call_wake(parked->call, on_wake, parked));
-	bump(&trial->woke);
+	trial_bump(&trial->woke);
 	return NULL;
 }
 
@@ -213,7 +213,7 @@ release_later(void *arg)
 	be_held_back(trial, parked->request->delay_ms);
 	rpc_server_call_release(call);
 	rpc_server_call_release(call);
-	bump(&trial->woke);
+	trial_bump(&trial->woke);
 	return NULL;
 }
 
@@ -228,7 +228,7 @@ wake_twice(void *arg)
 	/* The second hold keeps the call until this has worked. */
 	while (!rpc_server_call_wake(parked->call, on_wake, parked))
 		trial->woken_busy++;
-	bump(&trial->woke);
+	trial_bump(&trial->woke);
 	return NULL;
 }
 
@@ -256,7 +256,7 @@ on_cancel(struct rpc_server_call *call, void *arg)
 	struct parked *parked = arg;
 
 	assert_false(rpc_server_call_is_alive(call));
-	bump(&parked->trial->cancelled);
+	trial_bump(&parked->trial->cancelled);
 }
 
 static void
@@ -329,7 +329,7 @@ handle_echo(void *service, struct rpc_server_call *call,
 		echo_answer(call, request);
 		break;
 	}
-	bump(&trial->arrived);
+	trial_bump(&trial->arrived);
 }
 
 /* ---- Count ---- */
@@ -346,7 +346,7 @@ counting_destroy(void *user)
 {
 	struct counting *counting = user;
 
-	bump(&counting->trial->destroyed);
+	trial_bump(&counting->trial->destroyed);
 	free(counting->padding);
 	free(counting);
 }
@@ -358,7 +358,7 @@ count_on(struct rpc_server_call *call, bool is_alive, void *arg)
 	Golden__V1__Number number = GOLDEN__V1__NUMBER__INIT;
 
 	if (!is_alive) {
-		bump(&counting->trial->cancelled);
+		trial_bump(&counting->trial->cancelled);
 		return;
 	}
 	if (counting->next > counting->request.to) {
@@ -378,7 +378,7 @@ count_on(struct rpc_server_call *call, bool is_alive, void *arg)
 		return;
 	/* One at a time. */
 	assert_false(trial_count_send(call, &number, count_on, counting));
-	bump(&counting->trial->sent);
+	trial_bump(&counting->trial->sent);
 }
 
 static void
@@ -397,7 +397,7 @@ handle_count(void *service, struct rpc_server_call *call,
 	rpc_server_call_set_user(call, counting, counting_destroy);
 	rpc_server_call_set_corked(
 	    call, rpc_server_call_metadata(call, TRIAL_CORKED_KEY, &corked));
-	bump(&counting->trial->arrived);
+	trial_bump(&counting->trial->arrived);
 	count_on(call, true, counting);
 }
 

@@ -37,7 +37,10 @@ void trial_open(struct trial *trial, const struct rpc_server_options *options);
 void trial_run(struct trial *trial, const struct rpc_server_tls *tls);
 void trial_stop(struct trial *trial, int grace_ms);
 
-/* Waits up to 20 s for a counter of any trial to reach a value. */
+/* Adds one to a counter, which trial_wait() may wait for. */
+void trial_bump(atomic_int *counter);
+
+/* Waits up to 20 s for a counter to reach a value. */
 void trial_wait(atomic_int *counter, int value);
 
 /*
