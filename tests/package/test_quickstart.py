@@ -70,7 +70,7 @@ class QuickStart(unittest.TestCase):
         script = (f"set -eu\ncd {tree}\n{install}"
                   + example.replace(server[0], server[0] + "\nserver=$!")
                   + "kill $server\nwait $server\n")
-        ran = run([*as_user, "bash", "-c", script], timeout=350,
+        ran = run([*as_user, "bash", "-c", script], timeout=800,
                   env=environment(HOME=home, CCACHE_DISABLE="1"))
         ran.expect(0)
         self.assertTrue(ran.out.endswith("Hello, you!\n" * 4), ran)
