@@ -404,8 +404,12 @@ class Numbers(ByHandTest):
         device, name = self.person()
         self.server.stop()
         try:
-            device.peyk("send", "--as", name, name, "kept", "--timeout",
+            device.peyk("send", "--as", name, name, "unsent", "--timeout",
                         "1").expect(UNREACHABLE)
+            for args in (["Poll"], ["Poll", "--again"]):
+                ran = device.peyk("seal", *args, "--as", name, "--timeout",
+                                  "1").expect(UNREACHABLE)
+                self.assertEqual(ran.out, "")
         finally:
             self.server.start()
         wire = self.wire

@@ -13,6 +13,7 @@
 #include "client/state.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
+#include "client/state_seals.h"
 #include "client/state_sql.h"
 #include "wire/limits.h"
 
@@ -294,6 +295,118 @@ test_state_outbox_keeps_requests_until_settled(void **unused)
 	settle(state, 13);
 	assert_ok(state_outbox_first(state, &sequence));
 	assert_int_equal(sequence, 14);
+	state_close(state);
+}
+
+/* ---- Seals ---- */
+
+static void
+add_seal(struct state *state, uint64_t sequence, uint8_t mark)
+{
+	struct state_seal seal = {.sequence = sequence};
+
+	memset(seal.sealing_key.bytes, mark, sizeof(seal.sealing_key.bytes));
+	memset(seal.reply_secret, mark + 1, sizeof(seal.reply_secret));
+	assert_ok(state_begin(state));
+	assert_ok(state_seal_add(state, &seal));
+	assert_ok(state_commit(state));
+}
+
+/* How many there are of the entries that add_entry() makes. */
+static size_t
+count_seals(struct state *state)
+{
+	struct state_seal *seals = NULL;
+	size_t count = 99;
+
+	assert_ok(state_seals_list(state, "/x.Y/Z", &seals, &count));
+	state_seals_free(seals, count);
+	return count;
+}
+
+static void
+test_state_seals_go_with_their_request(void **unused)
+{
+	struct state *state = create("seals.db");
+	struct state_seal *seals = NULL;
+	size_t count = 0;
+	bool has_seals = true;
+
+	(void)unused;
+	assert_int_equal(count_seals(state), 0);
+	add_entry(state, 10);
+	park(state, 10);
+	add_entry(state, 11);
+	add_entry(state, 12);
+	assert_ok(state_seals_has(state, 11, &has_seals));
+	assert_false(has_seals);
+	add_seal(state, 10, 1);
+	add_seal(state, 11, 2);
+	add_seal(state, 12, 3);
+	add_seal(state, 11, 4);
+	assert_ok(state_seals_has(state, 11, &has_seals));
+	assert_true(has_seals);
+	assert_ok(state_seals_list(state, "/x.Y/Other", &seals, &count));
+	assert_int_equal(count, 0);
+	state_seals_free(seals, count);
+
+	/* The newest first, whole. */
+	assert_ok(state_seals_list(state, "/x.Y/Z", &seals, &count));
+	assert_int_equal(count, 4);
+	assert_int_equal(seals[0].sequence, 11);
+	assert_int_equal(seals[0].sealing_key.bytes[31], 4);
+	assert_int_equal(seals[0].reply_secret[31], 5);
+	assert_int_equal(seals[3].sequence, 10);
+	state_seals_free(seals, count);
+
+	/* With 11 the parked 10. */
+	settle(state, 11);
+	assert_int_equal(count_seals(state), 1);
+	settle(state, 12);
+	assert_int_equal(count_seals(state), 0);
+	state_close(state);
+}
+
+static void
+test_state_seals_are_bounded(void **unused)
+{
+	struct state *state = create("many_seals.db");
+	struct state_seal *seals = NULL;
+	size_t count = 0;
+
+	(void)unused;
+	add_entry(state, 10);
+	add_entry(state, 11);
+	add_seal(state, 10, 100);
+	for (unsigned i = 0; i < STATE_SEALS_MAX + 5; i++)
+		add_seal(state, 11, (uint8_t)i);
+	assert_ok(state_seals_list(state, "/x.Y/Z", &seals, &count));
+	assert_int_equal(count, STATE_SEALS_MAX + 1);
+	assert_int_equal(seals[0].reply_secret[0], STATE_SEALS_MAX + 5);
+	assert_int_equal(seals[STATE_SEALS_MAX].sequence, 10);
+	state_seals_free(seals, count);
+	state_close(state);
+}
+
+/* A database of the first schema gets what it has not, and keeps the rest. */
+static void
+test_state_brings_an_old_schema_up_to_date(void **unused)
+{
+	struct state *state = create("old.db");
+	uint64_t sequence;
+
+	(void)unused;
+	add_entry(state, 10);
+	assert_int_equal(
+	    sqlite3_exec(state->db, "DROP TABLE seals; PRAGMA user_version = 1",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	state_close(state);
+	state = open_again(&patient);
+	assert_ok(state_outbox_first(state, &sequence));
+	assert_int_equal(sequence, 10);
+	add_seal(state, 10, 1);
+	assert_int_equal(count_seals(state), 1);
 	state_close(state);
 }
 
@@ -655,6 +768,9 @@ main(void)
 	    cmocka_unit_test(test_state_gives_up_when_interrupted),
 	    cmocka_unit_test(test_state_waits_for_a_locked_file),
 	    cmocka_unit_test(test_state_outbox_keeps_requests_until_settled),
+	    cmocka_unit_test(test_state_seals_go_with_their_request),
+	    cmocka_unit_test(test_state_seals_are_bounded),
+	    cmocka_unit_test(test_state_brings_an_old_schema_up_to_date),
 	    cmocka_unit_test(test_state_outgoing_messages_are_decided_once),
 	    cmocka_unit_test(test_state_messages_are_taken_once),
 	    cmocka_unit_test(test_state_messages_come_back_from_the_dead),

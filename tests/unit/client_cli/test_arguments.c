@@ -26,10 +26,16 @@ static const struct command poll = {.name = "poll",
     .operands = "",
     .options = COMMAND_OPTION_WAIT | COMMAND_OPTION_FOLLOW,
     .run = run};
+static const struct command seal = {.name = "seal",
+    .operands = "METHOD [JSON|-]",
+    .options = COMMAND_OPTION_AGAIN | COMMAND_OPTION_READ,
+    .operands_min = 1,
+    .operands_max = 2,
+    .run = run};
 static const struct command help = {
     .name = "help", .operands = "[COMMAND]", .operands_max = 1};
 
-static const struct command *const commands[] = {&send, &poll, &help};
+static const struct command *const commands[] = {&send, &poll, &seal, &help};
 
 static struct arguments arguments;
 static struct arguments_problem problem;
@@ -178,6 +184,26 @@ test_arguments_numbers(void **state)
 }
 
 static void
+test_arguments_of_calls_by_hand(void **state)
+{
+	(void)state;
+	assert_ok(parse("seal Send -"));
+	assert_int_equal(arguments.operand_count, 2);
+	assert_string_equal(arguments.operands[1], "-");
+	assert_false(arguments.seals_again);
+	assert_false(arguments.reads_messages);
+	assert_ok(parse("seal --again Send"));
+	assert_true(arguments.seals_again);
+	assert_ok(parse("seal Poll --read"));
+	assert_true(arguments.reads_messages);
+	assert_problem("seal", "METHOD");
+	assert_problem("seal Send {} {}", "single quotes");
+	assert_problem("seal Send --again=yes", "--again");
+	assert_problem("poll --again", "--again");
+	assert_problem("poll --read", "--read");
+}
+
+static void
 test_arguments_usage_errors(void **state)
 {
 	(void)state;
@@ -318,6 +344,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_arguments_in_any_place),
 	    cmocka_unit_test(test_arguments_numbers),
+	    cmocka_unit_test(test_arguments_of_calls_by_hand),
 	    cmocka_unit_test(test_arguments_usage_errors),
 	    cmocka_unit_test(test_arguments_problems_are_text),
 	    cmocka_unit_test(test_arguments_help_needs_nothing_else),
