@@ -180,9 +180,10 @@ on_wake(struct rpc_server_call *call, bool is_alive, void *arg)
 {
 	struct parked *parked = arg;
 
-	trial_bump(&parked->trial->woken);
 	if (!is_alive)
 		trial_bump(&parked->trial->woken_dead);
+	/* Last: tests wait for it, and then look at the other. */
+	trial_bump(&parked->trial->woken);
 	/* The request is gone once the call was answered. */
 	if (parked->is_answered)
 		return;
