@@ -282,6 +282,18 @@ join_address(const char *host, int port)
 	return address;
 }
 
+/* Peyk's clients do not look at its dates; others do. */
+static void
+warn_of_dates(const struct rpc_server_tls *tls)
+{
+	int64_t expires = 0;
+
+	if (rpc_server_tls_check(tls, (int64_t)(clock_wall_ms() / 1000),
+		&expires) == STATUS_STALE)
+		log_event(LOG_LEVEL_WARNING, "tls_certificate_not_valid_now",
+		    log_i64("expires", expires));
+}
+
 static enum command_exit
 add_port(struct serving *serving)
 {
@@ -297,6 +309,8 @@ add_port(struct serving *serving)
 
 	if (address == NULL)
 		return no_memory();
+	if (serving->has_tls)
+		warn_of_dates(&tls);
 	st = rpc_server_add_port(serving->rpc, address,
 	    serving->has_tls ? &tls : NULL, &serving->port);
 	if (st == STATUS_UNAVAILABLE)
@@ -337,6 +351,8 @@ start_rpc(struct serving *serving)
 	struct rpc_server_options options = {
 	    .workers = worker_count(serving->options),
 	    .max_message_bytes = WIRE_ENVELOPE_MAX,
+	    /* What is sealed does not shrink. */
+	    .refuse_compression = true,
 	};
 	enum command_exit code;
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -162,6 +163,20 @@ read_pem(const char *path, const char *what, const char *option,
 	    option);
 }
 
+/* A group may read it, such as Debian's ssl-cert; everybody may not. */
+static enum status
+check_key_mode(const char *path, struct buf *problem)
+{
+	struct stat info;
+
+	if (stat(path, &info) != 0 || (info.st_mode & S_IRWXO) == 0)
+		return STATUS_OK;
+	return complain(STATUS_DENIED, problem,
+	    "Everybody on this machine can read the TLS key %s. Run `chmod "
+	    "o-rwx %s`.",
+	    path, path);
+}
+
 /* key_path NULL: without a key. */
 static enum status
 load(const char *certificate_path, const char *key_path, struct tls_files *out,
@@ -175,8 +190,9 @@ load(const char *certificate_path, const char *key_path, struct tls_files *out,
 		 &out->certificate, &out->certificate_text, problem)) !=
 		STATUS_OK ||
 	    (key_path != NULL &&
-		(st = read_pem(key_path, "key", "--tls-key", &out->key,
-		     &out->key_text, problem)) != STATUS_OK))
+		((st = read_pem(key_path, "key", "--tls-key", &out->key,
+		      &out->key_text, problem)) != STATUS_OK ||
+		    (st = check_key_mode(key_path, problem)) != STATUS_OK)))
 		goto out;
 	st = certificate_fingerprint(
 	    buf_bytes(&out->certificate), &out->fingerprint);

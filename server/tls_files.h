@@ -36,7 +36,8 @@ struct tls_files {
 	struct sha256_digest fingerprint; /* of the certificate's DER */
 };
 
-/* STATUS_INVALID or what reading gave, with problem as above. */
+/* STATUS_INVALID or what reading gave, with problem as above; STATUS_DENIED:
+   everybody can read the key. */
 MUST_CHECK enum status tls_files_load(
     const struct options *options, struct tls_files *out, struct buf *problem);
 

@@ -2,6 +2,7 @@
 """`peykd` under attack, and between what an operator does to it."""
 
 import contextlib
+import datetime
 import os
 import pathlib
 import secrets
@@ -16,6 +17,12 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
 import grpc  # noqa: E402
+from cryptography import x509  # noqa: E402
+from cryptography.hazmat.primitives import hashes  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from cryptography.hazmat.primitives.serialization import (  # noqa: E402
+    Encoding, NoEncryption, PrivateFormat)
+from cryptography.x509.oid import NameOID  # noqa: E402
 import harness  # noqa: E402
 import peyk_client as pc  # noqa: E402
 from harness import Peykd, poll_until, unique  # noqa: E402
@@ -49,6 +56,20 @@ def start_poll(account, wait_ms=60000, padding=b""):
     call.initial_metadata()  # sent as soon as it is parked
     account.sequence += 1
     return content, exchange, call
+
+
+def make_expired(certificate, key):
+    """A certificate of yesterday in their place."""
+    pair = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "peyk")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = x509.CertificateBuilder(
+        name, name, pair.public_key(), x509.random_serial_number(),
+        now - datetime.timedelta(days=3), now - datetime.timedelta(days=1)
+    ).sign(pair, hashes.SHA256())
+    certificate.write_bytes(made.public_bytes(Encoding.PEM))
+    key.write_bytes(pair.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 class FewFiles(Peykd):
@@ -280,6 +301,45 @@ class Operator(harness.PeykTest):
                            "/proc/peyk", "--database", "dbname=x"]).expect(1)
         self.assertIn("cannot be made there", ran.err)
         self.assert_clear(ran, "--data")
+
+    def test_tls_key_that_everybody_can_read(self):
+        server = Peykd().prepare()
+        key = server.data / "server.key"
+        key.chmod(0o604)
+        ran = server.command("serve", "--listen", "127.0.0.1:0").expect(1)
+        self.assertIn(f"chmod o-rwx {key}", ran.err)
+        key.chmod(0o640)  # for a group: somebody's choice
+        server.start()
+        self.addCleanup(server.kill)
+        server.stop()
+        self.assertNotIn("not_valid", server.read_log())
+
+    def test_tls_certificate_that_has_expired(self):
+        server = Peykd().prepare()
+        make_expired(server.data / "server.crt", server.data / "server.key")
+        server.start()
+        self.addCleanup(server.kill)
+        harness.Device(server).signup(unique("late"))
+        server.stop()
+        self.assertIn("event=tls_certificate_not_valid_now",
+                      server.read_log())
+
+    def test_compression_is_refused(self):
+        server = Peykd(tls=False).prepare().start()
+        self.addCleanup(server.kill)
+        for how, code in ((grpc.Compression.NoCompression, None),
+                          (grpc.Compression.Gzip,
+                           grpc.StatusCode.UNIMPLEMENTED)):
+            with grpc.insecure_channel(f"127.0.0.1:{server.port}",
+                                       compression=how) as channel:
+                # An unknown field, long enough to be compressed.
+                call = channel.unary_unary(pc.SERVICE + "GetServerInfo")
+                try:
+                    call(b"\xfa\x07\xc8\x01" + bytes(200), timeout=30)
+                    self.assertIsNone(code)
+                except grpc.RpcError as error:
+                    self.assertEqual(error.code(), code, error.details())
+        server.stop()
 
     def test_database_that_is_away_does_not_fill_the_log(self):
         cluster = harness.Cluster().start()
