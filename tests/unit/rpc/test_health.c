@@ -3,6 +3,7 @@
 #include "rpc/health.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,14 +197,40 @@ test_health_watch(void **state)
 	rpc_client_call_free(own);
 }
 
-static void *
-flicker(void *arg)
-{
-	struct rpc_health *health = arg;
+/* Two threads that change what "" says all the time. */
+struct flicker {
+	struct rpc_health *health;
+	atomic_bool is_over;
+	pthread_t threads[2];
+};
 
-	for (int i = 0; i < 5000; i++)
-		rpc_health_set(health, "", i % 2 != 0);
+static void *
+run_flicker(void *arg)
+{
+	struct flicker *flicker = arg;
+
+	for (int i = 0; !atomic_load(&flicker->is_over); i++)
+		rpc_health_set(flicker->health, "", i % 2 != 0);
 	return NULL;
+}
+
+static void
+start_flicker(struct flicker *flicker, struct rpc_health *health)
+{
+	flicker->health = health;
+	atomic_store(&flicker->is_over, false);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&flicker->threads[i], NULL,
+				     run_flicker, flicker),
+		    0);
+}
+
+static void
+stop_flicker(struct flicker *flicker)
+{
+	atomic_store(&flicker->is_over, true);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(flicker->threads[i], NULL), 0);
 }
 
 /* However often it changes: no state twice in a row, and the last arrives. */
@@ -212,36 +239,53 @@ test_health_watch_coalesces(void **state)
 {
 	struct fixture *fixture = *state;
 	struct rpc_client_call *calls[8];
-	enum said said[8];
-	pthread_t threads[2];
+	enum said last[8];
+	struct flicker flicker;
 
 	for (size_t i = 0; i < 8; i++) {
 		calls[i] = watch(fixture, i % 2 == 0 ? "" : OWN);
-		said[i] = next(calls[i]);
-		assert_int_equal(said[i], SERVING);
+		last[i] = next(calls[i]);
+		assert_int_equal(last[i], SERVING);
 	}
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(
-		    pthread_create(&threads[i], NULL, flicker, fixture->health),
-		    0);
-	/* One goes meanwhile. */
-	rpc_client_call_free(calls[7]);
-	for (size_t i = 0; i < 2; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
-	rpc_health_shutdown(fixture->health);
-	rpc_server_close(fixture->server);
-	for (size_t i = 0; i < 7; i++) {
-		enum said last = said[i], now;
+	start_flicker(&flicker, fixture->health);
+	for (size_t i = 0; i < 8; i++)
+		for (int k = 0; k < 10; k++) {
+			enum said now = next(calls[i]);
 
-		while ((now = next(calls[i])) != UNKNOWN_STATE) {
-			assert_true(now == SERVING || now == NOT_SERVING);
-			assert_int_not_equal(now, last);
-			last = now;
+			assert_int_equal(
+			    now, last[i] == SERVING ? NOT_SERVING : SERVING);
+			last[i] = now;
 		}
-		assert_int_equal(rpc_client_call_status(calls[i])->code,
-		    RPC_CODE_UNAVAILABLE);
+	stop_flicker(&flicker);
+	rpc_health_shutdown(fixture->health);
+	for (size_t i = 0; i < 8; i++) {
+		while (last[i] != NOT_SERVING)
+			last[i] = next(calls[i]);
 		rpc_client_call_free(calls[i]);
 	}
+}
+
+/* Clients come and go while states change; the server closes on them. */
+static void
+test_health_watches_come_and_go(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rpc_client_call *calls[16] = {NULL};
+	struct flicker flicker;
+
+	start_flicker(&flicker, fixture->health);
+	for (size_t i = 0; i < 640; i++) {
+		struct rpc_client_call **call = &calls[i % 16];
+
+		rpc_client_call_free(*call);
+		*call = watch(fixture, i % 3 == 0 ? OWN : "");
+		for (size_t k = 0; k < i % 4; k++)
+			assert_int_not_equal(next(*call), UNKNOWN_STATE);
+	}
+	rpc_server_close(fixture->server);
+	for (size_t i = 0; i < 16; i++)
+		rpc_client_call_free(calls[i]);
+	stop_flicker(&flicker);
 }
 
 static void
@@ -345,6 +389,8 @@ main(void)
 		test_health_watch, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		test_health_watch_coalesces, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		test_health_watches_come_and_go, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
 		test_health_close, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(
