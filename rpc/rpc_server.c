@@ -28,7 +28,12 @@
 #define IDLE_GRACE_MS 1000
 #define IDLE_CHECK_MS 50
 
-#define MAX_ARGS 16
+/* What a client may send of a stream before anyone reads it, and in one frame.
+   gRPC's own 65,535 bytes are just too little for a message of 64 KiB, which
+   then waits in the middle. */
+#define STREAM_WINDOW_BYTES ((size_t)128 << 10)
+
+#define MAX_ARGS 20
 
 /* Messages are counted in int by gRPC's arguments. */
 #define MAX_MESSAGE_BYTES ((size_t)INT_MAX)
@@ -109,6 +114,10 @@ create_core(const struct rpc_server_options *options)
 	add_arg(args, count, GRPC_ARG_ENABLE_CHANNELZ, 0);
 	/* It would open each stream's window to 4 MiB before anyone reads. */
 	add_arg(args, count, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+	add_arg(args, count, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
+	    STREAM_WINDOW_BYTES);
+	add_arg(
+	    args, count, GRPC_ARG_HTTP2_MAX_FRAME_SIZE, STREAM_WINDOW_BYTES);
 	/* Received messages come as they were sent: gRPC would decompress them
 	   without a limit. */
 	add_arg(args, count, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
