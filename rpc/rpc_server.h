@@ -64,9 +64,11 @@ struct rpc_server_options {
 	int answer_timeout_ms;
 	/* Calls whose requests stream and whose handler waits for the next
 	   one, shared among the workers (four for each at least). gRPC does
-	   not tell an idle client from one that has sent half a message. When
-	   there are more, those that have waited for longer than ten seconds
-	   end in RESOURCE_EXHAUSTED, the oldest first. Default 1024. */
+	   not tell an idle client from one that has sent half a message, so
+	   each may take max_message_bytes; max_buffer_bytes is what bounds
+	   their sum. When there are more, those that have waited for longer
+	   than ten seconds end in RESOURCE_EXHAUSTED, the oldest first. Default
+	   1024. */
 	unsigned max_waiting_streams;
 	/* Time for the next request of a stream. Default: for ever. */
 	int stream_timeout_ms;

@@ -353,6 +353,8 @@ start_rpc(struct serving *serving)
 	    .max_message_bytes = WIRE_ENVELOPE_MAX,
 	    /* What is sealed does not shrink. */
 	    .refuse_compression = true,
+	    /* Reflection alone has streams of requests: a few people's. */
+	    .max_waiting_streams = 64,
 	};
 	enum command_exit code;
 
