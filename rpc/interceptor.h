@@ -58,7 +58,8 @@ struct rpc_server_interceptor {
 	 * A message, not compressed: received, before the handler sees it; or
 	 * sent, when it is handed to gRPC. Borrowed for the call back. In the
 	 * order of adding; an interceptor that on_call did not reach (the one
-	 * before has answered) is left out.
+	 * before has answered) is left out. A call whose message was received
+	 * may be ended here.
 	 */
 	void (*on_message)(struct rpc_server_call *call,
 	    enum rpc_direction direction, struct bytes message, void *arg);

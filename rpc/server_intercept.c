@@ -8,25 +8,27 @@ static void
 intercept_on(struct rpc_server_call *call)
 {
 	const struct rpc_server *server = call->worker->server;
+	enum rpc_server_intercept result = RPC_SERVER_INTERCEPT_CONTINUE;
 
 	call->is_intercepted = true;
 	while (call->reached < server->interceptor_count) {
 		const struct rpc_server_interceptor *interceptor =
 		    server->interceptors[call->reached++];
-		enum rpc_server_intercept result =
-		    RPC_SERVER_INTERCEPT_CONTINUE;
 
-		if (interceptor->on_call != NULL)
-			result = interceptor->on_call(call, interceptor->arg);
+		result = interceptor->on_call == NULL
+			     ? RPC_SERVER_INTERCEPT_CONTINUE
+			     : interceptor->on_call(call, interceptor->arg);
 		if (result == RPC_SERVER_INTERCEPT_LATER)
 			return;
-		if (result == RPC_SERVER_INTERCEPT_ANSWERED) {
-			call->is_intercepted = false;
-			return;
-		}
+		/* Whatever it says: an answered call does not go on. */
+		if (result == RPC_SERVER_INTERCEPT_ANSWERED ||
+		    call->state != RPC_CALL_STATE_OPEN)
+			break;
 	}
 	call->is_intercepted = false;
-	rpc_call_go_on(call);
+	if (result == RPC_SERVER_INTERCEPT_CONTINUE &&
+	    call->state == RPC_CALL_STATE_OPEN)
+		rpc_call_go_on(call);
 }
 
 void
