@@ -85,6 +85,17 @@ client_call_streams_responses(const struct rpc_client_call *call)
 	       call->method->kind == RPC_METHOD_BIDI_STREAMING;
 }
 
+/* ---- client_call.c ---- */
+
+/* Sets what completions call. */
+void client_call_init(struct rpc_client_call *call);
+/* Of a call that nothing is under way for. */
+void client_call_destroy(struct rpc_client_call *call);
+void client_call_start_batch(struct rpc_client_call *call, const grpc_op *ops,
+    size_t count, struct rpc_event *event);
+/* Makes `op` one that sends. */
+void client_call_fill_send(
+    struct rpc_client_call *call, grpc_byte_buffer *message, grpc_op *op);
 /* Whether a message or its absence is still to be asked for. */
 bool client_call_can_receive(const struct rpc_client_call *call);
 void client_call_receive(struct rpc_client_call *call);
