@@ -23,6 +23,7 @@ struct record {
 	const struct rpc_server_interceptor *watcher;
 	struct rpc_server_call *held;
 	atomic_int asked, gone;
+	size_t message_max; /* longer ones end their call */
 	enum rpc_code last_code;
 	uint64_t last_duration_us;
 };
@@ -80,6 +81,10 @@ watch_message(struct rpc_server_call *call, enum rpc_direction direction,
 	    rpc_server_call_slot(call, record->watcher), "mine");
 	snprintf(text, sizeof(text), "%zu", message.size);
 	note(record, direction == RPC_DIRECTION_SENT ? " <" : " >", text, "");
+	if (direction == RPC_DIRECTION_RECEIVED &&
+	    message.size > record->message_max)
+		rpc_server_call_fail(
+		    call, RPC_CODE_OUT_OF_RANGE, "too much", bytes_empty());
 }
 
 static void
@@ -174,6 +179,7 @@ setup(void **state)
 	fixture->asker = (struct rpc_server_interceptor){
 	    &fixture->record, ask_call, NULL, ask_end};
 	fixture->record.watcher = &fixture->watcher;
+	fixture->record.message_max = SIZE_MAX;
 	trial_open(&fixture->trial, &options);
 	assert_ok(rpc_server_add_interceptor(
 	    fixture->trial.server, &fixture->watcher));
@@ -330,6 +336,29 @@ test_server_interceptors_answer(void **state)
 }
 
 static void
+test_server_interceptors_end_a_call_at_its_message(void **state)
+{
+	struct fixture *fixture = *state;
+	Golden__V1__Number number = GOLDEN__V1__NUMBER__INIT;
+	struct rpc_client_call *call = NULL;
+
+	fixture->record.message_max = 6;
+	call_echo(fixture, "salam", RPC_CODE_OUT_OF_RANGE);
+	expect_record(&fixture->record, 1,
+	    "[call /golden.v1.Trial/Echo] >7 asked OUT_OF_RANGE\n");
+	assert_int_equal(fixture->trial.arrived, 0);
+	fixture->record.message_max = 2;
+	assert_ok(trial_sum_start(&fixture->client.rpc, NULL, NULL, &call));
+	number.value = 5;
+	assert_ok(rpc_client_call_write(call, PATIENCE, &number.base));
+	number.value = 300;
+	assert_ok(rpc_client_call_write(call, PATIENCE, &number.base));
+	assert_int_equal(end_echo(call), RPC_CODE_OUT_OF_RANGE);
+	expect_record(&fixture->record, 1,
+	    "[call /golden.v1.Trial/Sum] >2 >3 asked OUT_OF_RANGE\n");
+}
+
+static void
 test_server_interceptors_that_forget_a_call(void **state)
 {
 	struct fixture *fixture = *state;
@@ -473,6 +502,7 @@ main(void)
 	    TEST(test_server_interceptors_see_streams),
 	    TEST(test_server_interceptors_see_what_nobody_serves),
 	    TEST(test_server_interceptors_answer),
+	    TEST(test_server_interceptors_end_a_call_at_its_message),
 	    TEST(test_server_interceptors_that_forget_a_call),
 	    TEST(test_server_interceptors_go_on_later),
 	    TEST(test_server_interceptors_refuse_later),
