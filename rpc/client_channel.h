@@ -75,7 +75,9 @@ struct rpc_channel_options {
 	const struct rpc_client_interceptor *interceptors;
 	size_t interceptor_count;
 	/* While a call is open: ping a silent server after this time, and give
-	   it up when no answer comes. Defaults 30 s and 20 s. */
+	   it up when no answer comes. Defaults 30 s and 20 s. The second one
+	   also bounds how long a server that stops reading keeps the memory of
+	   calls that were sending to it, and rpc_loop_free(). */
 	int keepalive_ms, keepalive_timeout_ms;
 	/* Longest pause between attempts to connect. Default 5 s. */
 	int max_backoff_ms;

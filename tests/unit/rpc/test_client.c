@@ -389,6 +389,109 @@ test_streams_are_finished_by_an_interrupt(void **state)
 	rpc_client_call_free(call);
 }
 
+/* ---- Leaving from a call back ---- */
+
+enum moment { MOMENT_HEADERS, MOMENT_MESSAGE, MOMENT_SENT, MOMENTS };
+
+struct leaver {
+	enum moment moment;
+	bool cancels; /* instead of freeing */
+	int told;     /* call backs after it was left */
+	int ends;
+	struct rpc_client_call *call; /* NULL once it is left */
+};
+
+static void
+leave_at(struct leaver *leaver, enum moment moment)
+{
+	if (leaver->call == NULL) {
+		leaver->told++;
+		return;
+	}
+	if (moment != leaver->moment)
+		return;
+	if (leaver->cancels) {
+		rpc_client_call_cancel(leaver->call);
+	} else {
+		rpc_client_call_free(leaver->call);
+		leaver->call = NULL;
+	}
+}
+
+static void
+leave_on_headers(struct rpc_client_call *call, void *arg)
+{
+	(void)call;
+	leave_at(arg, MOMENT_HEADERS);
+}
+
+static void
+leave_on_message(struct rpc_client_call *call, struct bytes message, void *arg)
+{
+	struct leaver *leaver = arg;
+
+	(void)call;
+	(void)message;
+	leave_at(leaver, MOMENT_MESSAGE);
+}
+
+static void
+leave_on_sent(struct rpc_client_call *call, void *arg)
+{
+	struct leaver *leaver = arg;
+	Golden__V1__EchoRequest request = echo("on and on");
+
+	leave_at(leaver, MOMENT_SENT);
+	if (leaver->call != NULL)
+		assert_true(
+		    trial_talk_send_request(call, &request) || leaver->cancels);
+}
+
+static void
+leave_on_status(
+    struct rpc_client_call *call, const struct rpc_status *status, void *arg)
+{
+	struct leaver *leaver = arg;
+
+	assert_ptr_equal(leaver->call, call);
+	assert_int_equal(status->code, RPC_CODE_CANCELLED);
+	leaver->ends++;
+	rpc_client_call_free(call);
+	leaver->call = NULL;
+}
+
+static void
+test_calls_are_left_from_any_call_back(void **state)
+{
+	struct fixture *fixture = *state;
+	Golden__V1__EchoRequest request = echo("first");
+
+	connect_with(fixture, NULL);
+	for (int i = 0; i < 2 * MOMENTS; i++) {
+		struct leaver leaver = {
+		    .moment = (enum moment)(i / 2), .cancels = i % 2 == 1};
+		const struct rpc_client_call_events events = {
+		    .arg = &leaver,
+		    .on_headers = leave_on_headers,
+		    .on_message = leave_on_message,
+		    .on_sent = leave_on_sent,
+		    .on_status = leave_on_status,
+		};
+
+		assert_ok(trial_talk_start(
+		    &fixture->client, NULL, &events, &leaver.call));
+		assert_true(trial_talk_send_request(leaver.call, &request));
+		while (leaver.call != NULL)
+			assert_int_equal(
+			    rpc_loop_step(fixture->client.loop, PATIENCE),
+			    RPC_LOOP_EVENT);
+		/* Nothing is told of it any more. */
+		expect_echo(fixture, &request, RPC_CODE_OK);
+		assert_int_equal(leaver.told, 0);
+		assert_int_equal(leaver.ends, leaver.cancels ? 1 : 0);
+	}
+}
+
 /* ---- Time ---- */
 
 static void
@@ -668,6 +771,7 @@ main(void)
 	    TEST(test_streams_are_written_and_finished),
 	    TEST(test_streams_that_fail_are_finished),
 	    TEST(test_streams_are_finished_by_an_interrupt),
+	    TEST(test_calls_are_left_from_any_call_back),
 	    TEST(test_deadline_that_is_over_ends_the_call),
 	    TEST(test_waits_may_be_as_long_as_one_likes),
 	    TEST(test_retry_hints_are_read),
