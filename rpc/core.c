@@ -7,6 +7,7 @@
 
 #include <grpc/byte_buffer_reader.h>
 #include <grpc/support/log.h>
+#include <openssl/crypto.h>
 
 static void (*_Atomic log_function)(int level, const char *text);
 
@@ -28,6 +29,18 @@ take_over_log(void)
 		gpr_set_log_function(on_log);
 }
 
+static void
+start_once(void)
+{
+	/*
+	 * OpenSSL's own exit handler takes its state away from threads that
+	 * gRPC is still winding down when the process ends; the kernel frees
+	 * it as well. Too late when the application has started OpenSSL.
+	 */
+	(void)OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+	take_over_log();
+}
+
 void
 rpc_log_set(void (*log)(int level, const char *text))
 {
@@ -39,7 +52,7 @@ rpc_core_start(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, take_over_log);
+	pthread_once(&once, start_once);
 	grpc_init();
 }
 

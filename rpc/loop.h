@@ -11,7 +11,9 @@
  *
  * gRPC itself is started with the first loop, server or channel and stopped
  * with the last. It is silent unless GRPC_VERBOSITY or GRPC_TRACE is in the
- * environment, or rpc_log_set() was called.
+ * environment, or rpc_log_set() was called. Its threads may outlive main() for
+ * a moment, so OpenSSL is told not to clean up at exit, unless the application
+ * has started OpenSSL before.
  */
 
 #include <signal.h>
