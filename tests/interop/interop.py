@@ -84,8 +84,9 @@ class Peer:
     """Another implementation's server and client, as command lines.
 
     `required`: continuous integration must have it. `secure`: its cases run a
-    second time with TLS. A server whose command holds no port has {port} in
-    it, or prints one.
+    second time with TLS. A server whose command has {port} in it is given one;
+    another chooses, prints it, and ends with its standard input. Those that
+    Go and Java publish listen on every address of the machine.
     """
 
     required = False

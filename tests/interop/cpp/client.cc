@@ -12,7 +12,8 @@
 #include "grpc/testing/test.grpc.pb.h"
 #include "peer.h"
 
-namespace {
+namespace
+{
 
 using grpc::ClientContext;
 using grpc::Status;
@@ -398,8 +399,8 @@ ClientCompressedStreaming(Stub *stub)
 	Expect(writer->Write(request), "to write");
 	request.mutable_expect_compressed()->set_value(false);
 	SetBody(&request, 45904);
-	Expect(writer->Write(
-		   request, grpc::WriteOptions().set_no_compression()),
+	Expect(
+	    writer->Write(request, grpc::WriteOptions().set_no_compression()),
 	    "to write");
 	writer->WritesDone();
 	ExpectCode(writer->Finish(), StatusCode::OK);

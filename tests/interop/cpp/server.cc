@@ -8,7 +8,8 @@
 #include "grpc/testing/test.grpc.pb.h"
 #include "peer.h"
 
-namespace {
+namespace
+{
 
 using grpc::ServerContext;
 using grpc::Status;
@@ -51,20 +52,21 @@ template <class Request>
 Status
 EndOf(const Request &request)
 {
-	return Status(
-	    static_cast<StatusCode>(request.response_status().code()),
+	return Status(static_cast<StatusCode>(request.response_status().code()),
 	    request.response_status().message());
 }
 
-class TestService final : public testing::TestService::Service {
-	Status EmptyCall(ServerContext *, const testing::Empty *,
-	    testing::Empty *) override
+class TestService final : public testing::TestService::Service
+{
+	Status
+	EmptyCall(
+	    ServerContext *, const testing::Empty *, testing::Empty *) override
 	{
 		return Status::OK;
 	}
 
-	Status UnaryCall(ServerContext *context,
-	    const testing::SimpleRequest *request,
+	Status
+	UnaryCall(ServerContext *context, const testing::SimpleRequest *request,
 	    testing::SimpleResponse *response) override
 	{
 		EchoMetadata(context);
@@ -80,8 +82,9 @@ class TestService final : public testing::TestService::Service {
 	}
 
 	template <class Stream>
-	void Answer(Stream *stream,
-	    const testing::StreamingOutputCallRequest &request)
+	void
+	Answer(
+	    Stream *stream, const testing::StreamingOutputCallRequest &request)
 	{
 		for (const auto &parameters : request.response_parameters()) {
 			testing::StreamingOutputCallResponse response;
@@ -95,7 +98,8 @@ class TestService final : public testing::TestService::Service {
 		}
 	}
 
-	Status StreamingOutputCall(ServerContext *context,
+	Status
+	StreamingOutputCall(ServerContext *context,
 	    const testing::StreamingOutputCallRequest *request,
 	    grpc::ServerWriter<testing::StreamingOutputCallResponse> *writer)
 	    override
@@ -105,7 +109,8 @@ class TestService final : public testing::TestService::Service {
 		return EndOf(*request);
 	}
 
-	Status StreamingInputCall(ServerContext *context,
+	Status
+	StreamingInputCall(ServerContext *context,
 	    grpc::ServerReader<testing::StreamingInputCallRequest> *reader,
 	    testing::StreamingInputCallResponse *response) override
 	{
@@ -122,7 +127,8 @@ class TestService final : public testing::TestService::Service {
 		return Status::OK;
 	}
 
-	Status FullDuplexCall(ServerContext *context,
+	Status
+	FullDuplexCall(ServerContext *context,
 	    grpc::ServerReaderWriter<testing::StreamingOutputCallResponse,
 		testing::StreamingOutputCallRequest> *stream) override
 	{
