@@ -118,7 +118,7 @@ struct rpc_server_tls {
  * and key are a pair, the roots are certificates. `expires` (may be NULL)
  * receives the end of the certificate's validity. Any thread.
  * STATUS_INVALID: malformed, or no pair; STATUS_STALE: not valid any more, or
- * not yet (`expires` is set then too); STATUS_NOMEM.
+ * not yet (`expires` is set then too).
  */
 MUST_CHECK enum status rpc_server_tls_check(
     const struct rpc_server_tls *tls, int64_t now, int64_t *expires);
