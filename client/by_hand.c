@@ -85,6 +85,11 @@ by_hand_read_input(const struct application *application, struct buf *out)
 	enum status st = STATUS_OK;
 	ssize_t size;
 
+	if (application->arguments.password_fd == STDIN_FILENO)
+		return output_error(&application->output, EXIT_CODE_USAGE,
+		    "Standard input has what is to be read: the password "
+		    "cannot come from there, too.",
+		    "Use --password-file, or another descriptor.");
 	for (;;) {
 		if (*interrupt_flag() != 0)
 			return output_error(&application->output,

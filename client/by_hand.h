@@ -25,7 +25,7 @@ MUST_CHECK enum exit_code by_hand_find_method(
 
 /*
  * Appends standard input, to its end. Says so itself when it is longer than
- * the limit of out (exit 2) or cannot be read.
+ * the limit of out, or to be the password as well (exit 2), or cannot be read.
  */
 MUST_CHECK enum exit_code by_hand_read_input(
     const struct application *application, struct buf *out);

@@ -524,6 +524,10 @@ class Wrong(ByHandTest):
                   '"x":1}'], "more than")):
             ran = device.peyk(*args, "--as", name, input="").expect(USAGE)
             self.assert_clear(ran, words)
+        for args in (["seal", "Poll", "-"], ["open", "Poll"]):
+            ran = device.peyk(*args, "--as", name, "--password-fd", "0",
+                              input="{}").expect(USAGE)
+            self.assert_clear(ran, "password")
         ran = device.peyk("seal", "SignUp", PEYK_AS="").expect(USAGE)
         self.assert_clear(ran, "--as")
         self.assert_alive(device, name)
