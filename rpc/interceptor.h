@@ -59,7 +59,9 @@ struct rpc_server_interceptor {
 	 * sent, when it is handed to gRPC. Borrowed for the call back. In the
 	 * order of adding; an interceptor that on_call did not reach (the one
 	 * before has answered) is left out. A call whose message was received
-	 * may be ended here.
+	 * may be ended here: the handler does not see the message then, and
+	 * one that has run already hears of it by its on_cancel. Where a
+	 * message is sent, the call must not be ended.
 	 */
 	void (*on_message)(struct rpc_server_call *call,
 	    enum rpc_direction direction, struct bytes message, void *arg);
@@ -80,9 +82,10 @@ struct rpc_server_interceptor {
 /*
  * After RPC_SERVER_INTERCEPT_LATER, on the worker (for example in the call
  * back of rpc_server_call_wake()): goes on as RPC_SERVER_INTERCEPT_CONTINUE
- * does. Timer and on_cancel of the interceptor are taken away. In a call that
- * has died or was answered meanwhile it is harmless, and like an answer lets
- * go of it. Outside of a call back of this call, do not touch it afterwards.
+ * does. Timer, on_cancel and on_close of the interceptor are taken away. In a
+ * call that has died or was answered meanwhile it is harmless, and like an
+ * answer lets go of it. Outside of a call back of this call, do not touch it
+ * afterwards.
  */
 void rpc_server_call_proceed(struct rpc_server_call *call);
 

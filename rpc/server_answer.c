@@ -135,33 +135,44 @@ on_finished(struct rpc_event *event, bool ok)
 }
 
 static void
-show_message(struct rpc_server_call *call, grpc_byte_buffer *message)
+show_message(struct rpc_server_call *call, const grpc_byte_buffer *message)
 {
-	grpc_slice content;
-
-	if (!rpc_buffer_to_slice(message, &content))
-		return;
-	rpc_call_intercept_message(
-	    call, RPC_DIRECTION_SENT, rpc_slice_bytes(&content));
-	grpc_slice_unref(content);
+	if (call->worker->server->has_message_interceptor)
+		rpc_call_intercept_message(
+		    call, RPC_DIRECTION_SENT, rpc_buffer_bytes(message));
 }
 
 /*
- * Every answer comes here, with the status set; takes `message` over. From
- * outside of any call back (depth 0) the caller must not touch the call after.
+ * Whether an answer still counts: the first one does. It may come before the
+ * request did, from the timer of an interceptor, say.
+ */
+static bool
+can_answer(struct rpc_server_call *call)
+{
+	if (call->state == RPC_CALL_STATE_READING) {
+		rpc_budget_remove(&call->waiting);
+		rpc_call_move(call, RPC_CALL_STATE_OPEN);
+	}
+	return call->state == RPC_CALL_STATE_OPEN;
+}
+
+/*
+ * Every answer comes here, after can_answer() and with a status other than OK
+ * set; takes `message` over. From outside of any call back (depth 0) the caller
+ * must not touch the call after.
  */
 static void
 finish(struct rpc_server_call *call, grpc_byte_buffer *message)
 {
-	if (call->state == RPC_CALL_STATE_DEAD)
+	if (call->state == RPC_CALL_STATE_DEAD) {
 		rpc_call_move(call, RPC_CALL_STATE_DONE);
+		call->on_sent = NULL; /* what it looks at may go */
+	}
 	if (call->state != RPC_CALL_STATE_OPEN) {
-		if (message != NULL)
-			grpc_byte_buffer_destroy(message);
 		rpc_call_settle(call);
 		return;
 	}
-	if (message != NULL && call->worker->server->has_message_interceptor)
+	if (message != NULL)
 		show_message(call, message);
 	rpc_call_move(call, RPC_CALL_STATE_FINISHING);
 	rpc_timer_stop(call->worker->loop, &call->timer);
@@ -188,10 +199,7 @@ rpc_server_call_reply(struct rpc_server_call *call, struct bytes message)
 		refuse_answer(call);
 		return;
 	}
-	call->code = GRPC_STATUS_OK;
-	finish(call, call->state == RPC_CALL_STATE_OPEN
-			 ? rpc_buffer_from_bytes(message)
-			 : NULL);
+	finish(call, can_answer(call) ? rpc_buffer_from_bytes(message) : NULL);
 }
 
 void
@@ -203,10 +211,8 @@ rpc_server_call_reply_message(
 		refuse_answer(call);
 		return;
 	}
-	call->code = GRPC_STATUS_OK;
-	finish(call, call->state == RPC_CALL_STATE_OPEN
-			 ? rpc_buffer_from_message(message)
-			 : NULL);
+	finish(
+	    call, can_answer(call) ? rpc_buffer_from_message(message) : NULL);
 }
 
 void
@@ -214,7 +220,7 @@ rpc_server_call_fail(struct rpc_server_call *call, enum rpc_code code,
     const char *message, struct bytes details)
 {
 	assert(code != RPC_CODE_OK);
-	if (call->state == RPC_CALL_STATE_OPEN) {
+	if (can_answer(call)) {
 		call->code = (grpc_status_code)code;
 		if (message != NULL)
 			call->text = grpc_slice_from_copied_string(message);
@@ -241,7 +247,7 @@ rpc_server_call_fail_retry(struct rpc_server_call *call, enum rpc_code code,
 			code, message, delay_ms, &details) != STATUS_OK)
 			buf_reset(&details);
 	}
-	if (call->state == RPC_CALL_STATE_OPEN)
+	if (can_answer(call))
 		(void)!rpc_metadata_list_add_reserved(&call->trailers,
 		    "grpc-retry-pushback-ms",
 		    bytes_make(pushback, strlen(pushback)));
@@ -252,7 +258,7 @@ rpc_server_call_fail_retry(struct rpc_server_call *call, enum rpc_code code,
 void
 rpc_server_call_finish(struct rpc_server_call *call)
 {
-	call->code = GRPC_STATUS_OK;
+	(void)can_answer(call);
 	finish(call, NULL);
 }
 
@@ -262,15 +268,16 @@ static void
 on_sent(struct rpc_event *event, bool ok)
 {
 	struct rpc_server_call *call = RPC_CALL_OF(event, sent);
-	rpc_server_call_fn *done = call->on_sent;
+	rpc_server_call_fn *done;
 
 	rpc_call_enter(call);
 	call->pending--;
 	call->is_sending = false;
-	call->on_sent = NULL;
 	rpc_budget_remove(&call->unsent);
 	if (!ok && call->state == RPC_CALL_STATE_OPEN)
 		rpc_call_die(call);
+	done = call->on_sent; /* unless it was answered on dying */
+	call->on_sent = NULL;
 	if (call->is_finish_pending)
 		start_finish(call, NULL);
 	else if (done != NULL)
@@ -318,8 +325,7 @@ send_buffer(struct rpc_server_call *call, grpc_byte_buffer *message,
 	   would put that off: for ever, since the next one waits for it. */
 	bool is_corked = call->is_corked && call->has_sent_headers;
 
-	if (call->worker->server->has_message_interceptor)
-		show_message(call, message);
+	show_message(call, message);
 	memset(ops, 0, sizeof(ops));
 	rpc_call_add_headers(call, ops, &count);
 	add_message_op(call, message, ops, &count);

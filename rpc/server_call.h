@@ -199,10 +199,11 @@ bool rpc_server_call_receive(struct rpc_server_call *call,
 
 /*
  * `on_cancel` runs on the worker when the client has gone, has cancelled, or
- * its deadline is over, or the server stops, or the runtime has ended the call
- * (a stream's message that is too long or too late); not after an answer. From
- * here on (and not before: it costs a completion) such a call is known to be
- * dead. Within it, undo what was parked. An answer is no longer needed.
+ * its deadline is over, or the server stops, or the runtime (a stream's message
+ * that is too long or too late) or an interceptor has ended the call; not after
+ * an answer. From here on (and not before: it costs a completion) such a call
+ * is known to be dead. Within it, undo what was parked. An answer is no longer
+ * needed.
  */
 void rpc_server_call_on_cancel(struct rpc_server_call *call,
     void (*on_cancel)(struct rpc_server_call *call, void *arg), void *arg);

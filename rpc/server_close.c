@@ -6,7 +6,7 @@ void
 rpc_server_call_on_close(struct rpc_server_call *call,
     void (*on_close)(struct rpc_server_call *call, void *arg), void *arg)
 {
-	if (call->state != RPC_CALL_STATE_OPEN)
+	if (!rpc_server_call_is_alive(call))
 		return;
 	if (atomic_load(&call->worker->server->is_closed)) {
 		on_close(call, arg);
@@ -22,7 +22,7 @@ close_call(struct rpc_server_call *call)
 	void (*on_close)(struct rpc_server_call *, void *) = call->on_close;
 
 	call->on_close = NULL;
-	if (on_close != NULL && call->state == RPC_CALL_STATE_OPEN)
+	if (on_close != NULL && rpc_server_call_is_alive(call))
 		on_close(call, call->on_close_arg);
 }
 

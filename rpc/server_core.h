@@ -39,8 +39,9 @@ struct rpc_server_method {
  *
  * OPEN is when somebody of ours, an interceptor or the handler, owes an
  * answer. READING is when the client owes its request; where requests stream
- * it does not come. In DEAD and DONE nothing more is sent. Such a call is
- * freed as soon as no batch is under way and no one holds it.
+ * it does not come; whoever ends the call meanwhile takes it to OPEN first. In
+ * DEAD and DONE nothing more is sent. Such a call is freed as soon as no batch
+ * is under way and no one holds it.
  */
 enum rpc_call_state {
 	RPC_CALL_STATE_REQUESTED,
@@ -144,8 +145,8 @@ void rpc_call_settle(struct rpc_server_call *call);
 /* From OPEN: the client is gone. Runs on_cancel. */
 void rpc_call_die(struct rpc_server_call *call);
 
-/* From OPEN: the runtime ends the call, and the application hears of it as of
-   a client that has left. Between enter and leave. */
+/* From OPEN or READING: the runtime ends the call, and the application hears
+   of it as of a client that has left. Between enter and leave. */
 void rpc_call_refuse(
     struct rpc_server_call *call, enum rpc_code code, const char *message);
 

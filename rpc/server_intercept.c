@@ -48,6 +48,7 @@ rpc_server_call_proceed(struct rpc_server_call *call)
 	assert(call->is_intercepted);
 	rpc_timer_stop(call->worker->loop, &call->timer);
 	call->on_cancel = NULL;
+	call->on_close = NULL;
 	rpc_call_enter(call);
 	intercept_on(call);
 	rpc_call_leave(call);

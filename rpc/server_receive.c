@@ -145,6 +145,7 @@ static void
 deliver(struct rpc_server_call *call, grpc_byte_buffer *incoming)
 {
 	rpc_server_call_message_fn *done = call->on_message;
+	void (*on_cancel)(struct rpc_server_call *, void *) = call->on_cancel;
 	grpc_slice message = grpc_empty_slice();
 	struct bytes bytes;
 
@@ -155,6 +156,8 @@ deliver(struct rpc_server_call *call, grpc_byte_buffer *incoming)
 		rpc_call_intercept_message(call, RPC_DIRECTION_RECEIVED, bytes);
 	if (call->state == RPC_CALL_STATE_OPEN)
 		done(call, bytes, incoming == NULL, call->on_message_arg);
+	else if (on_cancel != NULL) /* an interceptor has ended it */
+		on_cancel(call, call->on_cancel_arg);
 	grpc_slice_unref(message);
 }
 

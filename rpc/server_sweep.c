@@ -68,6 +68,18 @@ rpc_worker_is_too_much(const struct rpc_server_call *call, size_t size)
 	       rpc_budget_would_exceed(&call->worker->unsent, size);
 }
 
+static void
+refuse_late(struct rpc_budget_entry *entry, const char *message)
+{
+	struct rpc_server_call *call = RPC_CALL_OF(entry, waiting);
+
+	rpc_call_enter(call);
+	/* Otherwise it is being answered already. */
+	if (rpc_server_call_is_alive(call))
+		rpc_call_refuse(call, RPC_CODE_RESOURCE_EXHAUSTED, message);
+	rpc_call_leave(call);
+}
+
 /*
  * Comes through the completion queue, so behind everything that has arrived
  * for these calls: what is merely waiting for this worker is not late.
@@ -81,25 +93,10 @@ run_sweep(struct rpc_post *post)
 	uint64_t now_ms = clock_monotonic_ms();
 	struct rpc_budget_entry *entry;
 
-	while (
-	    (entry = rpc_budget_take_late(&worker->reading, now_ms)) != NULL) {
-		struct rpc_server_call *call = RPC_CALL_OF(entry, waiting);
-
-		rpc_call_move(call, RPC_CALL_STATE_OPEN);
-		rpc_server_call_fail(call, RPC_CODE_RESOURCE_EXHAUSTED,
-		    "the request did not arrive in time", bytes_empty());
-	}
-	while (
-	    (entry = rpc_budget_take_late(&worker->streams, now_ms)) != NULL) {
-		struct rpc_server_call *call = RPC_CALL_OF(entry, waiting);
-
-		/* Not open: it is being answered already. */
-		rpc_call_enter(call);
-		if (call->state == RPC_CALL_STATE_OPEN)
-			rpc_call_refuse(call, RPC_CODE_RESOURCE_EXHAUSTED,
-			    "the next request did not arrive in time");
-		rpc_call_leave(call);
-	}
+	while ((entry = rpc_budget_take_late(&worker->reading, now_ms)) != NULL)
+		refuse_late(entry, "the request did not arrive in time");
+	while ((entry = rpc_budget_take_late(&worker->streams, now_ms)) != NULL)
+		refuse_late(entry, "the next request did not arrive in time");
 	/* Their batches end then, and they with them. */
 	while ((entry = rpc_budget_take_late(&worker->unsent, now_ms)) != NULL)
 		(void)grpc_call_cancel(RPC_CALL_OF(entry, unsent)->core, NULL);

@@ -8,7 +8,7 @@ void
 rpc_server_call_on_cancel(struct rpc_server_call *call,
     void (*on_cancel)(struct rpc_server_call *call, void *arg), void *arg)
 {
-	if (call->state != RPC_CALL_STATE_OPEN)
+	if (!rpc_server_call_is_alive(call))
 		return;
 	call->on_cancel = on_cancel;
 	call->on_cancel_arg = arg;
@@ -18,7 +18,8 @@ rpc_server_call_on_cancel(struct rpc_server_call *call,
 bool
 rpc_server_call_is_alive(const struct rpc_server_call *call)
 {
-	return call->state == RPC_CALL_STATE_OPEN;
+	return call->state == RPC_CALL_STATE_OPEN ||
+	       call->state == RPC_CALL_STATE_READING;
 }
 
 static void
@@ -35,7 +36,7 @@ void
 rpc_server_call_set_timer(struct rpc_server_call *call, int64_t delay_ms,
     void (*fn)(struct rpc_server_call *call, void *arg), void *arg)
 {
-	if (call->state != RPC_CALL_STATE_OPEN)
+	if (!rpc_server_call_is_alive(call))
 		return;
 	call->on_timer = fn;
 	call->on_timer_arg = arg;
