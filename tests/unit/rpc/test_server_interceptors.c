@@ -407,6 +407,36 @@ test_server_interceptors_go_on_later(void **state)
 	assert_int_equal(fixture->record.gone, 0);
 }
 
+/* What the interceptor watched, the handler watches after it, or forgets. */
+static void
+test_server_interceptors_hand_the_client_over(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rpc_client_call *call;
+
+	fixture->record.answer = RPC_SERVER_INTERCEPT_LATER;
+	call = start_echo(fixture, PATIENCE, GOLDEN__V1__HOW__HOW_PARK);
+	while (fixture->record.asked < 1)
+		(void)rpc_loop_step(fixture->client.rpc.loop, 10);
+	assert_true(rpc_server_call_wake(fixture->record.held, let_in, NULL));
+	while (fixture->trial.arrived < 1)
+		(void)rpc_loop_step(fixture->client.rpc.loop, 10);
+	rpc_client_call_cancel(call);
+	assert_int_equal(end_echo(call), RPC_CODE_CANCELLED);
+	expect_record(&fixture->record, 1,
+	    "[call /golden.v1.Trial/Echo] >9 asked CANCELLED\n");
+	assert_int_equal(fixture->trial.cancelled, 1);
+	assert_int_equal(fixture->record.gone, 0);
+
+	call = start_echo(fixture, PATIENCE, GOLDEN__V1__HOW__HOW_FORGET);
+	while (fixture->record.asked < 2)
+		(void)rpc_loop_step(fixture->client.rpc.loop, 10);
+	assert_true(rpc_server_call_wake(fixture->record.held, let_in, NULL));
+	assert_int_equal(end_echo(call), RPC_CODE_UNKNOWN);
+	expect_record(&fixture->record, 1,
+	    "[call /golden.v1.Trial/Echo] >9 asked UNKNOWN\n");
+}
+
 static void
 test_server_interceptors_refuse_later(void **state)
 {
@@ -505,6 +535,7 @@ main(void)
 	    TEST(test_server_interceptors_end_a_call_at_its_message),
 	    TEST(test_server_interceptors_that_forget_a_call),
 	    TEST(test_server_interceptors_go_on_later),
+	    TEST(test_server_interceptors_hand_the_client_over),
 	    TEST(test_server_interceptors_refuse_later),
 	    TEST(test_server_interceptors_hear_of_clients_that_leave),
 	    TEST(test_server_interceptors_hear_of_a_stop),
