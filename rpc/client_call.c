@@ -40,7 +40,7 @@
 /* ---- Life and death ---- */
 
 void
-client_call_destroy(struct rpc_client_call *call)
+rpc_client_call_destroy(struct rpc_client_call *call)
 {
 	if (call->core != NULL)
 		grpc_call_unref(call->core);
@@ -66,7 +66,7 @@ leave(struct rpc_client_call *call)
 {
 	call->depth--;
 	if (call->is_freed && call->depth == 0 && call->pending == 0)
-		client_call_destroy(call);
+		rpc_client_call_destroy(call);
 }
 
 /* The call ends with this, whatever the peer says; the first one counts. */
@@ -81,7 +81,7 @@ refuse(struct rpc_client_call *call, enum rpc_code code, const char *text)
 }
 
 void
-client_call_start_batch(struct rpc_client_call *call, const grpc_op *ops,
+rpc_client_call_start_batch(struct rpc_client_call *call, const grpc_op *ops,
     size_t count, struct rpc_event *event)
 {
 	grpc_call_error error;
@@ -137,7 +137,7 @@ keep_status(struct rpc_client_call *call)
 	}
 	keep_pushback(call);
 	/* A reply that comes after an error is none. */
-	if (!client_call_streams_responses(call) &&
+	if (!rpc_client_call_streams_responses(call) &&
 	    (call->has_message || call->status.code != RPC_CODE_OK))
 		call->has_received_all = true;
 }
@@ -146,11 +146,11 @@ keep_status(struct rpc_client_call *call)
 static void
 end_if_complete(struct rpc_client_call *call)
 {
-	if (call->state == CLIENT_CALL_ENDED || !call->has_status ||
+	if (call->state == RPC_CLIENT_CALL_STATE_ENDED || !call->has_status ||
 	    !call->has_received_all)
 		return;
 	if (call->status.code == RPC_CODE_OK && !call->has_message &&
-	    !client_call_streams_responses(call))
+	    !rpc_client_call_streams_responses(call))
 		refuse(
 		    call, RPC_CODE_UNIMPLEMENTED, "the reply has no message");
 	if (call->refusal != RPC_CODE_OK) {
@@ -159,11 +159,11 @@ end_if_complete(struct rpc_client_call *call)
 		if (call->refusal_text != NULL)
 			call->status.message = strdup(call->refusal_text);
 	}
-	call->state = CLIENT_CALL_ENDED;
+	call->state = RPC_CLIENT_CALL_STATE_ENDED;
 	rpc_timer_stop(call->loop, &call->second_reply);
 	if (call->is_freed)
 		return;
-	client_interceptors_end(call, &call->status);
+	rpc_client_interceptors_end(call, &call->status);
 	if (call->events.on_status != NULL)
 		call->events.on_status(call, &call->status, call->events.arg);
 }
@@ -177,7 +177,7 @@ end_if_complete(struct rpc_client_call *call)
 static void
 tell_headers(struct rpc_client_call *call)
 {
-	if (call->has_headers || call->state == CLIENT_CALL_ENDED)
+	if (call->has_headers || call->state == RPC_CLIENT_CALL_STATE_ENDED)
 		return;
 	call->has_headers = true;
 	if (!call->is_freed && call->events.on_headers != NULL)
@@ -185,7 +185,7 @@ tell_headers(struct rpc_client_call *call)
 }
 
 void
-client_call_drop_message(struct rpc_client_call *call)
+rpc_client_call_drop_message(struct rpc_client_call *call)
 {
 	grpc_slice_unref(call->message);
 	call->message = grpc_empty_slice();
@@ -193,24 +193,24 @@ client_call_drop_message(struct rpc_client_call *call)
 }
 
 bool
-client_call_can_receive(const struct rpc_client_call *call)
+rpc_client_call_can_receive(const struct rpc_client_call *call)
 {
-	return call->state == CLIENT_CALL_STARTED && !call->is_receiving &&
-	       !call->has_received_all;
+	return call->state == RPC_CLIENT_CALL_STATE_STARTED &&
+	       !call->is_receiving && !call->has_received_all;
 }
 
 void
-client_call_receive(struct rpc_client_call *call)
+rpc_client_call_start_receive(struct rpc_client_call *call)
 {
 	grpc_op op;
 
-	if (client_call_streams_responses(call))
-		client_call_drop_message(call);
+	if (rpc_client_call_streams_responses(call))
+		rpc_client_call_drop_message(call);
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_RECV_MESSAGE;
 	op.data.recv_message.recv_message = &call->incoming;
 	call->is_receiving = true;
-	client_call_start_batch(call, &op, 1, &call->received);
+	rpc_client_call_start_batch(call, &op, 1, &call->received);
 }
 
 /* Whether `incoming` could be made the current message. */
@@ -219,7 +219,7 @@ open_message(struct rpc_client_call *call, grpc_byte_buffer *incoming)
 {
 	enum status st;
 
-	if (call->is_freed || call->state == CLIENT_CALL_ENDED)
+	if (call->is_freed || call->state == RPC_CLIENT_CALL_STATE_ENDED)
 		return false;
 	if (call->has_message) {
 		refuse(call, RPC_CODE_UNIMPLEMENTED,
@@ -260,7 +260,7 @@ take_message(struct rpc_client_call *call, bool ok)
 	grpc_byte_buffer_destroy(incoming);
 	tell_headers(call);
 	message = rpc_slice_bytes(&call->message);
-	client_interceptors_message(call, RPC_DIRECTION_RECEIVED, message);
+	rpc_client_interceptors_message(call, RPC_DIRECTION_RECEIVED, message);
 	if (!call->is_freed && call->events.on_message != NULL)
 		call->events.on_message(call, message, call->events.arg);
 }
@@ -284,8 +284,8 @@ look_for_second_reply(struct rpc_timer *timer)
 {
 	struct rpc_client_call *call = CALL_OF(timer, second_reply);
 
-	if (client_call_can_receive(call))
-		client_call_receive(call);
+	if (rpc_client_call_can_receive(call))
+		rpc_client_call_start_receive(call);
 }
 
 static void
@@ -319,13 +319,13 @@ on_received(struct rpc_event *event, bool ok)
 
 	enter(call);
 	call->pending--;
-	if (!client_call_streams_responses(call)) {
+	if (!rpc_client_call_streams_responses(call)) {
 		take_reply(call, ok);
 	} else {
 		take_message(call, ok);
-		if (client_call_can_receive(call) && !call->is_freed &&
+		if (rpc_client_call_can_receive(call) && !call->is_freed &&
 		    !call->is_on_demand)
-			client_call_receive(call);
+			rpc_client_call_start_receive(call);
 	}
 	end_if_complete(call);
 	leave(call);
@@ -351,7 +351,7 @@ start_close(struct rpc_client_call *call)
 
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
-	client_call_start_batch(call, &op, 1, &call->closed);
+	rpc_client_call_start_batch(call, &op, 1, &call->closed);
 }
 
 static void
@@ -364,8 +364,8 @@ on_sent(struct rpc_event *event, bool ok)
 	call->is_sending = false;
 	if (call->is_finish_wanted && !call->has_status)
 		start_close(call);
-	else if (ok && call->state == CLIENT_CALL_STARTED && !call->is_freed &&
-		 call->events.on_sent != NULL)
+	else if (ok && call->state == RPC_CLIENT_CALL_STATE_STARTED &&
+		 !call->is_freed && call->events.on_sent != NULL)
 		call->events.on_sent(call, call->events.arg);
 	leave(call);
 }
@@ -394,7 +394,7 @@ on_refused(struct rpc_post *post)
 }
 
 void
-client_call_init(struct rpc_client_call *call)
+rpc_client_call_init(struct rpc_client_call *call)
 {
 	call->whole.complete = on_whole;
 	call->started.complete = on_started;
@@ -425,9 +425,9 @@ rpc_client_call_free(struct rpc_client_call *call)
 	enter(call);
 	call->is_freed = true;
 	rpc_timer_stop(call->loop, &call->second_reply);
-	if (call->state != CLIENT_CALL_ENDED) {
+	if (call->state != RPC_CLIENT_CALL_STATE_ENDED) {
 		rpc_client_call_cancel(call);
-		client_interceptors_end(call, &cancelled);
+		rpc_client_interceptors_end(call, &cancelled);
 	}
 	leave(call);
 }
@@ -435,14 +435,14 @@ rpc_client_call_free(struct rpc_client_call *call)
 /* ---- Sending ---- */
 
 void
-client_call_fill_send(
+rpc_client_call_fill_send(
     struct rpc_client_call *call, grpc_byte_buffer *message, grpc_op *op)
 {
 	op->op = GRPC_OP_SEND_MESSAGE;
 	op->flags = call->is_uncompressed ? GRPC_WRITE_NO_COMPRESS : 0;
 	op->data.send_message.send_message = message;
 	if (call->intercepted > 0)
-		client_interceptors_message(
+		rpc_client_interceptors_message(
 		    call, RPC_DIRECTION_SENT, rpc_buffer_bytes(message));
 }
 
@@ -453,21 +453,21 @@ send_buffer(struct rpc_client_call *call, grpc_byte_buffer *buffer)
 	grpc_op op;
 
 	memset(&op, 0, sizeof(op));
-	client_call_fill_send(call, buffer, &op);
+	rpc_client_call_fill_send(call, buffer, &op);
 	/* The first may share a batch of gRPC's with the headers, which then
 	   would wait for each other. */
 	if (call->is_corked && call->has_sent)
 		op.flags |= GRPC_WRITE_BUFFER_HINT;
 	call->has_sent = true;
 	call->is_sending = true;
-	client_call_start_batch(call, &op, 1, &call->sent);
+	rpc_client_call_start_batch(call, &op, 1, &call->sent);
 	grpc_byte_buffer_destroy(buffer);
 }
 
 static bool
 can_send(const struct rpc_client_call *call)
 {
-	return client_call_streams_requests(call) && !call->is_sending &&
+	return rpc_client_call_streams_requests(call) && !call->is_sending &&
 	       !call->is_finish_wanted && !call->has_status;
 }
 
@@ -505,7 +505,7 @@ rpc_client_call_set_corked(struct rpc_client_call *call, bool is_corked)
 void
 rpc_client_call_finish_sending(struct rpc_client_call *call)
 {
-	if (!client_call_streams_requests(call) || call->is_finish_wanted)
+	if (!rpc_client_call_streams_requests(call) || call->is_finish_wanted)
 		return;
 	call->is_finish_wanted = true;
 	if (!call->is_sending && !call->has_status)
@@ -517,11 +517,11 @@ rpc_client_call_finish_sending(struct rpc_client_call *call)
 void
 rpc_client_call_receive(struct rpc_client_call *call)
 {
-	if (!client_call_streams_responses(call))
+	if (!rpc_client_call_streams_responses(call))
 		return;
-	client_call_drop_message(call);
-	if (client_call_can_receive(call))
-		client_call_receive(call);
+	rpc_client_call_drop_message(call);
+	if (rpc_client_call_can_receive(call))
+		rpc_client_call_start_receive(call);
 }
 
 const struct rpc_method *
@@ -545,7 +545,7 @@ rpc_client_call_has_message(const struct rpc_client_call *call)
 bool
 rpc_client_call_has_ended(const struct rpc_client_call *call)
 {
-	return call->state == CLIENT_CALL_ENDED;
+	return call->state == RPC_CLIENT_CALL_STATE_ENDED;
 }
 
 struct bytes

@@ -25,9 +25,9 @@ struct rpc_channel {
 };
 
 enum rpc_client_call_state {
-	CLIENT_CALL_STARTING, /* interceptors may add metadata */
-	CLIENT_CALL_STARTED,
-	CLIENT_CALL_ENDED, /* and its end was told */
+	RPC_CLIENT_CALL_STATE_STARTING, /* interceptors may add metadata */
+	RPC_CLIENT_CALL_STATE_STARTED,
+	RPC_CLIENT_CALL_STATE_ENDED, /* and its end was told */
 };
 
 struct rpc_client_call {
@@ -72,14 +72,14 @@ struct rpc_client_call {
 };
 
 static inline bool
-client_call_streams_requests(const struct rpc_client_call *call)
+rpc_client_call_streams_requests(const struct rpc_client_call *call)
 {
 	return call->method->kind == RPC_METHOD_CLIENT_STREAMING ||
 	       call->method->kind == RPC_METHOD_BIDI_STREAMING;
 }
 
 static inline bool
-client_call_streams_responses(const struct rpc_client_call *call)
+rpc_client_call_streams_responses(const struct rpc_client_call *call)
 {
 	return call->method->kind == RPC_METHOD_SERVER_STREAMING ||
 	       call->method->kind == RPC_METHOD_BIDI_STREAMING;
@@ -88,28 +88,28 @@ client_call_streams_responses(const struct rpc_client_call *call)
 /* ---- client_call.c ---- */
 
 /* Sets what completions call. */
-void client_call_init(struct rpc_client_call *call);
+void rpc_client_call_init(struct rpc_client_call *call);
 /* Of a call that nothing is under way for. */
-void client_call_destroy(struct rpc_client_call *call);
-void client_call_start_batch(struct rpc_client_call *call, const grpc_op *ops,
-    size_t count, struct rpc_event *event);
+void rpc_client_call_destroy(struct rpc_client_call *call);
+void rpc_client_call_start_batch(struct rpc_client_call *call,
+    const grpc_op *ops, size_t count, struct rpc_event *event);
 /* Makes `op` one that sends. */
-void client_call_fill_send(
+void rpc_client_call_fill_send(
     struct rpc_client_call *call, grpc_byte_buffer *message, grpc_op *op);
 /* Whether a message or its absence is still to be asked for. */
-bool client_call_can_receive(const struct rpc_client_call *call);
-void client_call_receive(struct rpc_client_call *call);
-void client_call_drop_message(struct rpc_client_call *call);
+bool rpc_client_call_can_receive(const struct rpc_client_call *call);
+void rpc_client_call_start_receive(struct rpc_client_call *call);
+void rpc_client_call_drop_message(struct rpc_client_call *call);
 
 /* ---- client_interceptor.c ---- */
 
 /* Runs on_start of each, until one refuses: what the call ends with then. */
-enum rpc_code client_interceptors_start(
+enum rpc_code rpc_client_interceptors_start(
     struct rpc_client_call *call, const char **message);
-void client_interceptors_message(struct rpc_client_call *call,
+void rpc_client_interceptors_message(struct rpc_client_call *call,
     enum rpc_direction direction, struct bytes message);
 /* Runs on_status of those that have begun. Harmless when repeated. */
-void client_interceptors_end(
+void rpc_client_interceptors_end(
     struct rpc_client_call *call, const struct rpc_status *status);
 
 #endif

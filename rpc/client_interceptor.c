@@ -8,7 +8,8 @@
 #include "rpc/client_core.h"
 
 enum rpc_code
-client_interceptors_start(struct rpc_client_call *call, const char **message)
+rpc_client_interceptors_start(
+    struct rpc_client_call *call, const char **message)
 {
 	if (call->interceptor_count == 0)
 		return RPC_CODE_OK;
@@ -29,7 +30,7 @@ client_interceptors_start(struct rpc_client_call *call, const char **message)
 }
 
 void
-client_interceptors_message(struct rpc_client_call *call,
+rpc_client_interceptors_message(struct rpc_client_call *call,
     enum rpc_direction direction, struct bytes message)
 {
 	for (size_t i = 0; i < call->intercepted; i++) {
@@ -43,7 +44,7 @@ client_interceptors_message(struct rpc_client_call *call,
 }
 
 void
-client_interceptors_end(
+rpc_client_interceptors_end(
     struct rpc_client_call *call, const struct rpc_status *status)
 {
 	uint64_t duration_us;

@@ -24,7 +24,7 @@ add_start_ops(struct rpc_client_call *call,
 	ops[(*count)++].data.send_initial_metadata.metadata =
 	    call->metadata.entries;
 	if (request != NULL) {
-		client_call_fill_send(call, request, &ops[(*count)++]);
+		rpc_client_call_fill_send(call, request, &ops[(*count)++]);
 		ops[(*count)++].op = GRPC_OP_SEND_CLOSE_FROM_CLIENT;
 	}
 	ops[*count].op = GRPC_OP_RECV_INITIAL_METADATA;
@@ -42,7 +42,7 @@ start_status(struct rpc_client_call *call)
 	op.data.recv_status_on_client.trailing_metadata = &call->trailers;
 	op.data.recv_status_on_client.status = &call->code;
 	op.data.recv_status_on_client.status_details = &call->text;
-	client_call_start_batch(call, &op, 1, &call->ended);
+	rpc_client_call_start_batch(call, &op, 1, &call->ended);
 }
 
 static void
@@ -61,11 +61,11 @@ start(struct rpc_client_call *call, const struct rpc_call_options *options,
 		ops[count++].data.recv_message.recv_message = &call->incoming;
 		call->is_receiving = true;
 	}
-	client_call_start_batch(
+	rpc_client_call_start_batch(
 	    call, ops, count, is_whole ? &call->whole : &call->started);
 	start_status(call);
 	if (!is_whole)
-		client_call_receive(call);
+		rpc_client_call_start_receive(call);
 }
 
 static gpr_timespec
@@ -130,10 +130,10 @@ call_prepare(const struct rpc_client *client, const struct rpc_method *method,
 	call->message = call->text = grpc_empty_slice();
 	grpc_metadata_array_init(&call->headers);
 	grpc_metadata_array_init(&call->trailers);
-	client_call_init(call);
+	rpc_client_call_init(call);
 	st = add_options(call, options);
 	if (st != STATUS_OK) {
-		client_call_destroy(call);
+		rpc_client_call_destroy(call);
 		return st;
 	}
 	*out = call;
@@ -155,8 +155,9 @@ call_new(const struct rpc_client *client, const struct rpc_method *method,
 	st = call_prepare(client, method, options, events, &call);
 	if (st != STATUS_OK)
 		return st;
-	call->refusal = client_interceptors_start(call, &call->refusal_text);
-	call->state = CLIENT_CALL_STARTED;
+	call->refusal =
+	    rpc_client_interceptors_start(call, &call->refusal_text);
+	call->state = RPC_CLIENT_CALL_STATE_STARTED;
 	if (call->refusal != RPC_CODE_OK) {
 		call->has_status = call->has_received_all = true;
 		call->pending++;
@@ -176,7 +177,7 @@ enum status
 rpc_client_call_add_metadata(
     struct rpc_client_call *call, const char *key, struct bytes value)
 {
-	if (call->state != CLIENT_CALL_STARTING)
+	if (call->state != RPC_CLIENT_CALL_STATE_STARTING)
 		return STATUS_INVALID;
 	return rpc_metadata_list_add(&call->metadata, key, value);
 }

@@ -12,7 +12,7 @@
 static bool
 is_reached(const struct rpc_client_call *call, enum rpc_wait until)
 {
-	if (call->state == CLIENT_CALL_ENDED)
+	if (call->state == RPC_CLIENT_CALL_STATE_ENDED)
 		return true;
 	switch (until) {
 	case RPC_WAIT_HEADERS:
@@ -48,9 +48,9 @@ rpc_client_call_wait(
 	while (!is_reached(call, until)) {
 		/* Waiting for the end passes over the messages before it. */
 		if ((until == RPC_WAIT_END || until == RPC_WAIT_MESSAGE) &&
-		    client_call_streams_responses(call) &&
-		    client_call_can_receive(call))
-			client_call_receive(call);
+		    rpc_client_call_streams_responses(call) &&
+		    rpc_client_call_can_receive(call))
+			rpc_client_call_start_receive(call);
 		switch (rpc_loop_step(
 		    call->loop, time_left(timeout_ms, start_ms))) {
 		case RPC_LOOP_EVENT:
@@ -88,7 +88,7 @@ rpc_client_call_next(struct rpc_client_call *call, int64_t timeout_ms,
 		return STATUS_OK;
 	}
 	st = rpc_client_call_unpack(call, response);
-	client_call_drop_message(call);
+	rpc_client_call_drop_message(call);
 	return st;
 }
 
@@ -110,7 +110,7 @@ run_to_end(struct rpc_client_call *call)
 		return;
 	rpc_client_call_cancel(call);
 	/* It ends at once now, whatever the flag says. */
-	while (call->state != CLIENT_CALL_ENDED)
+	while (call->state != RPC_CLIENT_CALL_STATE_ENDED)
 		if (!rpc_loop_finish_step(call->loop))
 			return;
 }
@@ -121,7 +121,7 @@ take_status(struct rpc_client_call *call, struct rpc_status *status)
 {
 	enum status st = rpc_code_to_status(call->status.code);
 
-	if (call->state != CLIENT_CALL_ENDED)
+	if (call->state != RPC_CLIENT_CALL_STATE_ENDED)
 		return STATUS_CANCELLED; /* its loop was closed */
 	if (status != NULL) {
 		rpc_status_clear(status);

@@ -3,15 +3,6 @@
 
 /* As symbols.h, for what no public header declares; not installed. */
 
-#pragma redefine_extname client_call_can_receive grpc_c_client_call_can_receive
-#pragma redefine_extname client_call_drop_message \
-	grpc_c_client_call_drop_message
-#pragma redefine_extname client_call_receive grpc_c_client_call_receive
-#pragma redefine_extname client_interceptors_end grpc_c_client_interceptors_end
-#pragma redefine_extname client_interceptors_message \
-	grpc_c_client_interceptors_message
-#pragma redefine_extname client_interceptors_start \
-	grpc_c_client_interceptors_start
 #pragma redefine_extname clock_monotonic_ms grpc_c_clock_monotonic_ms
 #pragma redefine_extname clock_monotonic_us grpc_c_clock_monotonic_us
 #pragma redefine_extname clock_wall_ms grpc_c_clock_wall_ms
