@@ -183,8 +183,7 @@ test_server_compression_of_streams(void **state)
 	assert_ok(
 	    trial_talk_start(&fixture.client.rpc, &call_options, NULL, &call));
 	for (int i = 0; i < 3; i++) {
-		assert_ok(
-		    rpc_client_call_write(call, PATIENCE, &request.base));
+		assert_ok(rpc_client_call_write(call, PATIENCE, &request.base));
 		assert_ok(rpc_client_call_next(
 		    call, PATIENCE, (ProtobufCMessage **)&reply));
 		assert_non_null(reply);
