@@ -567,17 +567,24 @@ rpc_client_call_status(const struct rpc_client_call *call)
 	return &call->status;
 }
 
+/* NULL: not there yet. gRPC fills them in on a thread of its own. */
 static const grpc_metadata_array *
 metadata_of(const struct rpc_client_call *call, bool trailers)
 {
-	return trailers ? &call->trailers : &call->headers;
+	if (trailers)
+		return call->has_status ? &call->trailers : NULL;
+	return call->has_headers || call->state == RPC_CLIENT_CALL_STATE_ENDED
+		   ? &call->headers
+		   : NULL;
 }
 
 bool
 rpc_client_call_metadata(const struct rpc_client_call *call, bool trailers,
     const char *key, struct bytes *value)
 {
-	return rpc_metadata_find(metadata_of(call, trailers), key, value);
+	const grpc_metadata_array *array = metadata_of(call, trailers);
+
+	return array != NULL && rpc_metadata_find(array, key, value);
 }
 
 bool
@@ -586,7 +593,7 @@ rpc_client_call_metadata_at(const struct rpc_client_call *call, bool trailers,
 {
 	const grpc_metadata_array *array = metadata_of(call, trailers);
 
-	if (index >= array->count)
+	if (array == NULL || index >= array->count)
 		return false;
 	*key = rpc_slice_bytes(&array->metadata[index].key);
 	*value = rpc_slice_bytes(&array->metadata[index].value);

@@ -74,8 +74,7 @@ struct rpc_client_call {
 static inline bool
 rpc_client_call_streams_requests(const struct rpc_client_call *call)
 {
-	return call->method->kind == RPC_METHOD_CLIENT_STREAMING ||
-	       call->method->kind == RPC_METHOD_BIDI_STREAMING;
+	return !rpc_method_has_one_request(call->method);
 }
 
 static inline bool

@@ -140,7 +140,7 @@ call_prepare(const struct rpc_client *client, const struct rpc_method *method,
 	return STATUS_OK;
 }
 
-/* `request` is NULL where requests stream; it stays the caller's. */
+/* Takes `request` over, which is NULL where requests stream. */
 static enum status
 call_new(const struct rpc_client *client, const struct rpc_method *method,
     const struct rpc_call_options *options, grpc_byte_buffer *request,
@@ -154,7 +154,7 @@ call_new(const struct rpc_client *client, const struct rpc_method *method,
 		options = &defaults;
 	st = call_prepare(client, method, options, events, &call);
 	if (st != STATUS_OK)
-		return st;
+		goto out;
 	call->refusal =
 	    rpc_client_interceptors_start(call, &call->refusal_text);
 	call->state = RPC_CLIENT_CALL_STATE_STARTED;
@@ -170,7 +170,10 @@ call_new(const struct rpc_client *client, const struct rpc_method *method,
 		start(call, options, request);
 	}
 	*out = call;
-	return STATUS_OK;
+out:
+	if (request != NULL)
+		grpc_byte_buffer_destroy(request);
+	return st;
 }
 
 enum status
@@ -188,16 +191,11 @@ rpc_client_call_start(const struct rpc_client *client,
     struct bytes request, const struct rpc_client_call_events *events,
     struct rpc_client_call **call)
 {
-	grpc_byte_buffer *buffer = NULL;
-	enum status st;
+	grpc_byte_buffer *buffer = rpc_method_has_one_request(method)
+				       ? rpc_buffer_from_bytes(request)
+				       : NULL;
 
-	if (method->kind == RPC_METHOD_UNARY ||
-	    method->kind == RPC_METHOD_SERVER_STREAMING)
-		buffer = rpc_buffer_from_bytes(request);
-	st = call_new(client, method, options, buffer, events, call);
-	if (buffer != NULL)
-		grpc_byte_buffer_destroy(buffer);
-	return st;
+	return call_new(client, method, options, buffer, events, call);
 }
 
 enum status
@@ -206,10 +204,9 @@ rpc_client_call_start_message(const struct rpc_client *client,
     const ProtobufCMessage *request,
     const struct rpc_client_call_events *events, struct rpc_client_call **call)
 {
-	grpc_byte_buffer *buffer = rpc_buffer_from_message(request);
-	enum status st =
-	    call_new(client, method, options, buffer, events, call);
+	grpc_byte_buffer *buffer = rpc_method_has_one_request(method)
+				       ? rpc_buffer_from_message(request)
+				       : NULL;
 
-	grpc_byte_buffer_destroy(buffer);
-	return st;
+	return call_new(client, method, options, buffer, events, call);
 }

@@ -19,6 +19,7 @@
 #include "rpc/compression.h"
 #include "rpc/loop.h"
 #include "rpc/metadata.h"
+#include "rpc/method.h"
 
 /* Default for messages, both directions. */
 #define RPC_MAX_MESSAGE_BYTES (4u << 20)
@@ -34,6 +35,14 @@ grpc_completion_queue *rpc_loop_queue(struct rpc_loop *loop);
 bool rpc_loop_is_interrupted(const struct rpc_loop *loop);
 /* One step that no interrupt ends. False once the loop is closed. */
 bool rpc_loop_finish_step(struct rpc_loop *loop);
+
+/* Otherwise its requests stream. */
+static inline bool
+rpc_method_has_one_request(const struct rpc_method *method)
+{
+	return method->kind == RPC_METHOD_UNARY ||
+	       method->kind == RPC_METHOD_SERVER_STREAMING;
+}
 
 /* Borrowed from the slice, which must not move meanwhile. */
 struct bytes rpc_slice_bytes(const grpc_slice *slice);

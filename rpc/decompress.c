@@ -1,5 +1,6 @@
 #include "rpc/decompress.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include <grpc/byte_buffer_reader.h>
@@ -15,6 +16,9 @@
 /* Messages shrink about so much: less than this is grown into. */
 #define EXPECTED_RATIO 4
 #define OUTPUT_MIN ((size_t)1024)
+
+/* Longer ones gRPC would not have, either; zlib counts in unsigned. */
+#define OUTPUT_MAX ((size_t)INT_MAX)
 
 static grpc_compression_algorithm
 algorithm_of(const grpc_byte_buffer *buffer)
@@ -130,12 +134,15 @@ static enum status
 decompress(grpc_byte_buffer *buffer, size_t max_bytes, grpc_slice *content)
 {
 	size_t expected = grpc_byte_buffer_length(buffer) * EXPECTED_RATIO;
-	/* One byte more than allowed tells of more. */
-	struct output output = {.room_max = max_bytes + 1};
+	struct output output = {0};
 	grpc_byte_buffer_reader reader;
 	z_stream stream = {0};
 	enum status st;
 
+	if (max_bytes > OUTPUT_MAX)
+		max_bytes = OUTPUT_MAX;
+	/* One byte more than allowed tells of more. */
+	output.room_max = max_bytes + 1;
 	output.room = expected > OUTPUT_MIN ? expected : OUTPUT_MIN;
 	if (output.room > output.room_max)
 		output.room = output.room_max;

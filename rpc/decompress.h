@@ -28,8 +28,8 @@ bool rpc_buffer_is_compressed(const grpc_byte_buffer *buffer);
 bool rpc_call_has_compressed_flag(grpc_call *core);
 
 /*
- * The content of a received message in one piece, of at most `max_bytes` where
- * it has to be decompressed; unref it. STATUS_TOO_LARGE: it would be longer;
+ * The content of a received message in one piece, of at most `max_bytes` (and
+ * INT_MAX) where it has to be decompressed; unref it. STATUS_TOO_LARGE: it would be longer;
  * STATUS_INVALID: it does not decompress, or not completely, or something
  * follows; STATUS_NOMEM. The buffer stays the caller's.
  */

@@ -313,13 +313,6 @@ on_closed(struct rpc_event *event, bool ok)
 
 /* ---- Arrival ---- */
 
-static bool
-has_one_request(const struct rpc_method *method)
-{
-	return method->kind == RPC_METHOD_UNARY ||
-	       method->kind == RPC_METHOD_SERVER_STREAMING;
-}
-
 /*
  * gRPC sees to the limit only once the client has acknowledged it, and a
  * client need not do that.
@@ -351,7 +344,7 @@ rpc_call_go_on(struct rpc_server_call *call)
 		    "the metadata is too large", bytes_empty());
 	else if (method == NULL)
 		rpc_stub_unimplemented(call);
-	else if (has_one_request(method->method))
+	else if (rpc_method_has_one_request(method->method))
 		rpc_call_read_request(call);
 	else
 		method->invoke(

@@ -333,6 +333,25 @@ test_streams_are_written_and_finished(void **state)
 }
 
 static void
+test_streams_begin_without_a_request(void **state)
+{
+	struct fixture *fixture = *state;
+	Golden__V1__Number number = GOLDEN__V1__NUMBER__INIT, *sum = NULL;
+	struct rpc_client_call *call = NULL;
+
+	connect_with(fixture, NULL);
+	number.value = 7;
+	assert_ok(rpc_client_call_start_message(&fixture->client,
+	    &trial_sum_method, NULL, &number.base, NULL, &call));
+	number.value = 8;
+	assert_ok(trial_sum_write(call, PATIENCE, &number));
+	assert_ok(trial_sum_finish(call, &sum, NULL));
+	assert_int_equal(sum->value, 8);
+	golden__v1__number__free_unpacked(sum, NULL);
+	rpc_client_call_free(call);
+}
+
+static void
 test_streams_that_fail_are_finished(void **state)
 {
 	struct fixture *fixture = *state;
@@ -769,6 +788,7 @@ main(void)
 	    TEST(test_interceptors_refuse),
 	    TEST(test_interceptors_see_streams),
 	    TEST(test_streams_are_written_and_finished),
+	    TEST(test_streams_begin_without_a_request),
 	    TEST(test_streams_that_fail_are_finished),
 	    TEST(test_streams_are_finished_by_an_interrupt),
 	    TEST(test_calls_are_left_from_any_call_back),

@@ -125,6 +125,22 @@ test_decompress_gives_back_what_was_compressed(void **state)
 }
 
 static void
+test_decompress_needs_no_limit(void **state)
+{
+	uint8_t data[10000] = {0};
+	uint8_t *packed;
+	size_t size = squeeze(WINDOW_GZIP, data, sizeof(data), &packed);
+	grpc_slice content;
+
+	(void)state;
+	assert_ok(
+	    take(GRPC_COMPRESS_GZIP, packed, size, size, SIZE_MAX, &content));
+	assert_int_equal(GRPC_SLICE_LENGTH(content), sizeof(data));
+	grpc_slice_unref(content);
+	free(packed);
+}
+
+static void
 test_decompress_keeps_to_the_limit(void **state)
 {
 	uint8_t data[10000] = {0};
@@ -205,6 +221,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_decompress_gives_back_what_was_compressed),
+	    cmocka_unit_test(test_decompress_needs_no_limit),
 	    cmocka_unit_test(test_decompress_keeps_to_the_limit),
 	    cmocka_unit_test(test_decompress_refuses_what_is_broken),
 	    cmocka_unit_test(test_decompress_leaves_what_is_not_compressed),
