@@ -8,19 +8,6 @@
  */
 #define MAX_BODY_BYTES ((size_t)1 << 30)
 
-static enum status
-pack(const ProtobufCMessage *message, struct buf *out)
-{
-	uint8_t *data;
-	enum status st;
-
-	st =
-	    buf_extend(out, protobuf_c_message_get_packed_size(message), &data);
-	if (st == STATUS_OK)
-		protobuf_c_message_pack(message, data);
-	return st;
-}
-
 enum status
 rpc_sealed_client_call(struct rpc_sealed_client *peer,
     const struct rpc_sealed_method *method, const ProtobufCMessage *request,
@@ -31,7 +18,7 @@ rpc_sealed_client_call(struct rpc_sealed_client *peer,
 
 	buf_init_secret(&body, MAX_BODY_BYTES);
 	buf_init_secret(&reply, MAX_BODY_BYTES);
-	if ((st = pack(request, &body)) != STATUS_OK ||
+	if ((st = rpc_stub_pack(request, &body)) != STATUS_OK ||
 	    (st = peer->call(peer, method, buf_bytes(&body), &reply)) !=
 		STATUS_OK)
 		goto out;
@@ -58,7 +45,7 @@ rpc_sealed_caller_reply(
 	enum status st;
 
 	buf_init_secret(&body, MAX_BODY_BYTES);
-	st = pack(response, &body);
+	st = rpc_stub_pack(response, &body);
 	/* Only now: the response may point into the request. */
 	rpc_sealed_caller_clear(caller);
 	if (st == STATUS_OK)

@@ -6,6 +6,7 @@
 
 #include "gen/google/rpc/error_details.pb-c.h"
 #include "gen/google/rpc/status.pb-c.h"
+#include "rpc/stub.h"
 
 #define RETRY_INFO "google.rpc.RetryInfo"
 
@@ -14,19 +15,6 @@ static char *
 text_of(const char *text)
 {
 	return (char *)(uintptr_t)text;
-}
-
-static enum status
-append_packed(const ProtobufCMessage *message, struct buf *out)
-{
-	uint8_t *data;
-	enum status st;
-
-	st =
-	    buf_extend(out, protobuf_c_message_get_packed_size(message), &data);
-	if (st == STATUS_OK)
-		protobuf_c_message_pack(message, data);
-	return st;
 }
 
 enum status
@@ -49,7 +37,7 @@ rpc_status_details_any(enum rpc_code code, const char *message,
 		status.message = text_of(message);
 	status.n_details = 1;
 	status.details = details;
-	st = append_packed(&status.base, out);
+	st = rpc_stub_pack(&status.base, out);
 	free(url);
 	return st;
 }

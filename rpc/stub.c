@@ -49,6 +49,19 @@ rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
 	return STATUS_OK;
 }
 
+enum status
+rpc_stub_pack(const ProtobufCMessage *message, struct buf *out)
+{
+	uint8_t *data;
+	enum status st;
+
+	st =
+	    buf_extend(out, protobuf_c_message_get_packed_size(message), &data);
+	if (st == STATUS_OK)
+		protobuf_c_message_pack(message, data);
+	return st;
+}
+
 const ProtobufCMessage *
 rpc_stub_request(struct rpc_server_call *call, struct bytes packed)
 {

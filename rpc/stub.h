@@ -1,10 +1,12 @@
 #ifndef RPC_STUB_H
 #define RPC_STUB_H
 
-/* What generated code calls besides the other headers; for no one else. */
+/* What generated code calls besides the other headers; for it and for the files
+   of this folder. */
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
 
@@ -16,6 +18,10 @@ struct rpc_server_call;
 MUST_CHECK enum status rpc_stub_unpack(
     const ProtobufCMessageDescriptor *descriptor, struct bytes packed,
     ProtobufCMessage **message);
+
+/* Appends a message. STATUS_NOMEM, and what the cap of `out` gives. */
+MUST_CHECK enum status rpc_stub_pack(
+    const ProtobufCMessage *message, struct buf *out);
 
 /*
  * Unpacks the request of a call as its method says; it lives until the answer.
