@@ -29,9 +29,9 @@ bool rpc_call_has_compressed_flag(grpc_call *core);
 
 /*
  * The content of a received message in one piece, of at most `max_bytes` (and
- * INT_MAX) where it has to be decompressed; unref it. STATUS_TOO_LARGE: it would be longer;
- * STATUS_INVALID: it does not decompress, or not completely, or something
- * follows; STATUS_NOMEM. The buffer stays the caller's.
+ * INT_MAX) where it has to be decompressed; unref it. STATUS_TOO_LARGE: it
+ * would be longer; STATUS_INVALID: it does not decompress, or not completely,
+ * or something follows; STATUS_NOMEM. The buffer stays the caller's.
  */
 MUST_CHECK enum status rpc_buffer_take_content(
     grpc_byte_buffer *buffer, size_t max_bytes, grpc_slice *content);
