@@ -20,10 +20,10 @@ struct fixture {
 	struct rpc_server_interceptor interceptor;
 	struct trial_client client;
 	/* What the handler of Talk does. */
-	bool sends_much;
+	atomic_bool sends_much;
 	/* What the interceptor does. */
-	bool refuses_messages, has_timer, waits;
-	struct rpc_server_call *waiting;
+	atomic_bool refuses_messages, has_timer, waits;
+	struct rpc_server_call *_Atomic waiting;
 	/* What happened. */
 	atomic_int arrived, called, cancelled, closed, ended;
 	atomic_int sent_late; /* on_sent ran although the call was answered */
