@@ -39,7 +39,7 @@ struct measure {
 	uint64_t warmup_ns, duration_ns;
 	uint64_t count_max; /* not 0: so many, and no warm-up */
 	bool is_verifying;  /* each byte instead of the first eight */
-	bool is_same;       /* C++: with the settings that ours has */
+	bool is_same;       /* C++: without retries, as ours */
 	clockid_t server_clock;
 
 	/* So far. */
