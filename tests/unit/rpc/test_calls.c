@@ -497,7 +497,9 @@ test_streams_are_told_by_call_backs(void **state)
 static void
 test_streams_wait_for_a_slow_reader(void **state)
 {
-	enum { COUNT = 400, SIZE = 64 * 1024 };
+	/* gRPC opens the window of a stream as it finds it useful: what holds
+	   for sure is what a channel buffers, 64 MiB. */
+	enum { COUNT = 1500, SIZE = 64 * 1024, BOUND = (64 << 20) / SIZE };
 	struct fixture *fixture = *state;
 	Golden__V1__CountRequest request = GOLDEN__V1__COUNT_REQUEST__INIT;
 	struct rpc_client_call *call;
@@ -517,7 +519,7 @@ test_streams_wait_for_a_slow_reader(void **state)
 		for (int i = 0; i < 20; i++)
 			(void)rpc_loop_step(fixture->client.rpc.loop, 10);
 	} while (fixture->trial.sent != before);
-	assert_true(before < COUNT / 2);
+	assert_in_range(before, 1, BOUND);
 	for (uint32_t i = 1; i <= COUNT; i++) {
 		assert_ok(trial_count_next(call, PATIENCE, &number));
 		assert_non_null(number);
