@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +16,13 @@ static void
 on_log(gpr_log_func_args *args)
 {
 	void (*log)(int level, const char *text) = atomic_load(&log_function);
+	static const char fatal[] = "assertion failed";
 
 	if (log != NULL)
 		log((int)args->severity, args->message);
+	else if (strncmp(args->message, fatal, sizeof(fatal) - 1) == 0)
+		fprintf(stderr, "gRPC: %s:%d: %s\n", args->file, args->line,
+		    args->message); /* it calls abort() next */
 }
 
 /* Whoever asks gRPC itself to talk gets gRPC's own way of talking. */
@@ -29,9 +34,24 @@ take_over_log(void)
 		gpr_set_log_function(on_log);
 }
 
+static atomic_uint users;
+static atomic_bool is_orphan;
+
+/*
+ * gRPC's threads are not in a child, but its epoll descriptors are the
+ * parent's: a child that went on would hang, and its parent would crash.
+ */
+static void
+on_child(void)
+{
+	if (atomic_load(&users) > 0)
+		atomic_store(&is_orphan, true);
+}
+
 static void
 start_once(void)
 {
+	(void)pthread_atfork(NULL, NULL, on_child);
 	/*
 	 * OpenSSL's own exit handler takes its state away from threads that
 	 * gRPC is still winding down when the process ends; the kernel frees
@@ -53,6 +73,12 @@ rpc_core_start(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, start_once);
+	if (atomic_load(&is_orphan)) {
+		fprintf(stderr, "rpc: gRPC was in use before fork(), and "
+				"cannot be used in the child\n");
+		abort();
+	}
+	atomic_fetch_add(&users, 1);
 	grpc_init();
 }
 
@@ -60,6 +86,7 @@ void
 rpc_core_stop(void)
 {
 	grpc_shutdown();
+	atomic_fetch_sub(&users, 1);
 }
 
 struct bytes

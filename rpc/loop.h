@@ -11,9 +11,13 @@
  *
  * gRPC itself is started with the first loop, server or channel and stopped
  * with the last. It is silent unless GRPC_VERBOSITY or GRPC_TRACE is in the
- * environment, or rpc_log_set() was called. Its threads may outlive main() for
- * a moment, so OpenSSL is told not to clean up at exit, unless the application
- * has started OpenSSL before.
+ * environment, or rpc_log_set() was called, or it aborts. Its threads may
+ * outlive main() for a moment, so OpenSSL is told not to clean up at exit,
+ * unless the application has started OpenSSL before.
+ *
+ * While it is started, fork() is for exec() only: to start anything of rpc in
+ * the child aborts, and the parent's loops, servers and channels are not to be
+ * touched there, not even to free them.
  */
 
 #include <signal.h>
@@ -67,7 +71,8 @@ MUST_CHECK enum status rpc_loop_new(struct rpc_loop **loop);
 
 /*
  * Closes the loop if need be, drains it, and frees it. Every call on it has
- * ended, no thread posts to it any more, and every timer is stopped.
+ * ended, no thread posts to it any more, and every timer is stopped. NULL is
+ * harmless.
  */
 void rpc_loop_free(struct rpc_loop *loop);
 
@@ -113,7 +118,8 @@ void rpc_timer_stop(struct rpc_loop *loop, struct rpc_timer *timer);
 
 /*
  * Where gRPC's own log lines go, from any thread; `level` is 0 debug, 1 info,
- * 2 error. NULL: nowhere. For the whole process; call before the first loop.
+ * 2 error. NULL: nowhere, but why it aborts goes to stderr. For the whole
+ * process; call before the first loop.
  */
 void rpc_log_set(void (*log)(int level, const char *text));
 

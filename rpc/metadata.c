@@ -8,11 +8,14 @@
 bool
 rpc_metadata_is_legal(const char *key, struct bytes value)
 {
-	/* Static slices borrow: nothing is allocated. */
-	grpc_slice name = grpc_slice_from_static_string(key);
-	grpc_slice content = grpc_slice_from_static_buffer(
-	    value.data != NULL ? (const void *)value.data : "", value.size);
+	grpc_slice name, content;
 
+	if (key == NULL)
+		return false;
+	/* Static slices borrow: nothing is allocated. */
+	name = grpc_slice_from_static_string(key);
+	content = grpc_slice_from_static_buffer(
+	    value.data != NULL ? (const void *)value.data : "", value.size);
 	if (!grpc_header_key_is_legal(name))
 		return false;
 	/* gRPC's own, but for the one that applications may set. */

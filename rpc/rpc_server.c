@@ -299,6 +299,16 @@ rpc_server_register(struct rpc_server *server, const struct rpc_method *method,
 	return STATUS_OK;
 }
 
+/* gRPC would take the number modulo 65536. */
+static bool
+has_impossible_port(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+
+	return colon != NULL && strncmp(address, "unix", 4) != 0 &&
+	       strtoul(colon + 1, NULL, 10) > 65535;
+}
+
 enum status
 rpc_server_add_port(struct rpc_server *server, const char *address,
     const struct rpc_server_tls *tls, int *port)
@@ -309,6 +319,8 @@ rpc_server_add_port(struct rpc_server *server, const char *address,
 	int chosen;
 
 	assert(!server->is_started);
+	if (address == NULL || has_impossible_port(address))
+		return STATUS_INVALID;
 	st = rpc_server_port_new(server, tls, &secured, &credentials);
 	if (st != STATUS_OK)
 		return st;
@@ -330,6 +342,7 @@ run_worker(void *arg)
 	struct rpc_server *server = worker->server;
 	const struct rpc_server_options *options = &server->options;
 
+	worker->self = pthread_self();
 	if (options->worker_start != NULL)
 		options->worker_start(
 		    options->worker_arg, worker->index, worker->loop);
@@ -430,6 +443,16 @@ wait_for_calls(struct rpc_server *server, int grace_ms)
 	return wait_until_down(server, 0);
 }
 
+static bool
+is_on_worker(const struct rpc_server *server)
+{
+	for (unsigned i = 0; i < server->worker_count; i++)
+		if (server->workers[i].is_running &&
+		    pthread_equal(server->workers[i].thread, pthread_self()))
+			return true;
+	return false;
+}
+
 /*
  * gRPC's word that it is down comes when every call has ended. The queues are
  * closed by their workers, once no call can be woken any more: an empty batch
@@ -440,6 +463,7 @@ rpc_server_stop(struct rpc_server *server, int grace_ms)
 {
 	if (!server->is_started || server->is_stopped)
 		return;
+	assert(!is_on_worker(server)); /* it would wait for itself */
 	rpc_server_close(server);
 	if (!wait_for_calls(server, grace_ms)) {
 		grpc_server_cancel_all_calls(server->core);

@@ -128,7 +128,8 @@ MUST_CHECK enum status rpc_server_tls_check(
 MUST_CHECK enum status rpc_server_new(
     const struct rpc_server_options *options, struct rpc_server **server);
 
-/* After rpc_server_stop(), or without ever having been started. */
+/* After rpc_server_stop(), or without ever having been started. NULL is
+   harmless. */
 void rpc_server_free(struct rpc_server *server);
 
 /*
@@ -150,11 +151,13 @@ MUST_CHECK enum status rpc_server_register(struct rpc_server *server,
 
 /*
  * Before rpc_server_start(); may be called for several ports. `address` is
- * "0.0.0.0:8022", "[::1]:0", "unix:/path"; port 0 takes a free one. `tls`
- * NULL: plaintext. `port`, if not NULL, receives the chosen port (1 for a
- * Unix socket). The socket listens from here on.
+ * "0.0.0.0:8022", "[::1]:0", "unix:/path"; port 0 takes a free one, and
+ * without a port it is 443. `tls` NULL: plaintext. `port`, if not NULL,
+ * receives the chosen port (1 for a Unix socket). The socket listens from here
+ * on. A Unix socket that is there is replaced, also one that is in use.
  * STATUS_UNAVAILABLE: the address cannot be bound, for example in use;
- * STATUS_INVALID: certificate and key are no pair of PEM texts.
+ * STATUS_INVALID: certificate and key are no pair of PEM texts, or the port is
+ * greater than 65535.
  */
 MUST_CHECK enum status rpc_server_add_port(struct rpc_server *server,
     const char *address, const struct rpc_server_tls *tls, int *port);

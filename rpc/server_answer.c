@@ -149,6 +149,7 @@ show_message(struct rpc_server_call *call, const grpc_byte_buffer *message)
 static bool
 can_answer(struct rpc_server_call *call)
 {
+	assert(rpc_call_is_on_worker(call));
 	if (call->state == RPC_CALL_STATE_READING) {
 		rpc_budget_remove(&call->waiting);
 		rpc_call_move(call, RPC_CALL_STATE_OPEN);
@@ -303,6 +304,7 @@ run_overflow(struct rpc_post *post)
 static bool
 can_send(struct rpc_server_call *call, size_t size)
 {
+	assert(rpc_call_is_on_worker(call));
 	if (call->state != RPC_CALL_STATE_OPEN || call->is_sending ||
 	    call->is_overflowing)
 		return false;

@@ -6,7 +6,8 @@
  *
  * A call lives on its worker. Except where “any thread” is said, every
  * function here is called on that thread: from the handler, a wake, a timer,
- * or another call back of the same call.
+ * or another call back of the same call. Those that answer, send, receive or
+ * hold abort on any other.
  *
  * The handler answers at once or later. An answer is exactly one of
  * rpc_server_call_reply(), rpc_server_call_fail() or, for streams, any number
@@ -100,7 +101,7 @@ bool rpc_server_call_was_compressed(const struct rpc_server_call *call);
 /*
  * `destroy` (may be NULL) runs on the worker once the call was answered or has
  * died, and nobody holds it: while an answer waits for its client, what it was
- * made from does not.
+ * made from does not. One a call: what was set before is not destroyed.
  */
 void rpc_server_call_set_user(
     struct rpc_server_call *call, void *user, void (*destroy)(void *user));

@@ -198,6 +198,7 @@ struct rpc_worker {
 	struct rpc_server *server;
 	struct rpc_loop *loop;
 	pthread_t thread;
+	pthread_t self; /* the same, written by itself */
 	unsigned index;
 	bool is_running; /* the thread was created */
 	/* Only on the worker's thread: */
@@ -215,6 +216,14 @@ struct rpc_worker {
 	/* From the controlling thread: */
 	struct rpc_post close, cancel, stop;
 };
+
+/* Asserted where the application comes in: from another thread it would only
+   show much later, if at all. */
+static inline bool
+rpc_call_is_on_worker(const struct rpc_server_call *call)
+{
+	return pthread_equal(call->worker->self, pthread_self()) != 0;
+}
 
 struct rpc_server_port; /* server_tls.c */
 

@@ -189,6 +189,7 @@ rpc_server_call_receive(struct rpc_server_call *call,
 {
 	grpc_op op;
 
+	assert(rpc_call_is_on_worker(call));
 	if (call->state != RPC_CALL_STATE_OPEN || call->is_receiving)
 		return false;
 	memset(&op, 0, sizeof(op));

@@ -52,6 +52,7 @@ rpc_server_call_stop_timer(struct rpc_server_call *call)
 void
 rpc_server_call_hold(struct rpc_server_call *call)
 {
+	assert(rpc_call_is_on_worker(call));
 	call->holds++;
 }
 
