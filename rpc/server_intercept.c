@@ -35,6 +35,8 @@ void
 rpc_call_intercept(struct rpc_server_call *call)
 {
 	call->arrived_us = clock_monotonic_us();
+	/* gRPC forgets it when it ends a call, and on_end may ask. */
+	(void)rpc_server_call_peer(call);
 	intercept_on(call);
 }
 

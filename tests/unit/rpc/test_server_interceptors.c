@@ -97,6 +97,8 @@ watch_end(struct rpc_server_call *call, enum rpc_code code,
 	assert_string_equal(mine, "mine");
 	free(mine);
 	assert_true(rpc_server_call_path(call).size > 0);
+	/* Also of a call that gRPC has ended. */
+	assert_memory_equal(rpc_server_call_peer(call), "ipv4:127.0.0.1:", 15);
 	note(record, " ", rpc_code_name(code), "\n");
 	record->last_code = code;
 	record->last_duration_us = duration_us;
@@ -262,6 +264,23 @@ test_server_interceptors_see_calls(void **state)
 	    "[call /golden.v1.Trial/Echo] >7 <7 asked OK\n");
 	assert_true(fixture->record.last_duration_us > 0);
 	assert_true(fixture->record.last_duration_us < PATIENCE * 1000);
+}
+
+/* gRPC itself ends it; who it came from is still known (watch_end). */
+static void
+test_server_interceptors_see_what_is_too_long(void **state)
+{
+	struct fixture *fixture = *state;
+	const size_t size = (size_t)5 << 20;
+	char *text = malloc(size + 1);
+
+	assert_non_null(text);
+	memset(text, 'x', size);
+	text[size] = '\0';
+	call_echo(fixture, text, RPC_CODE_RESOURCE_EXHAUSTED);
+	free(text);
+	expect_record(&fixture->record, 1,
+	    "[call /golden.v1.Trial/Echo] asked CANCELLED\n");
 }
 
 static void
@@ -530,6 +549,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_server_interceptors_see_calls),
 	    TEST(test_server_interceptors_see_streams),
+	    TEST(test_server_interceptors_see_what_is_too_long),
 	    TEST(test_server_interceptors_see_what_nobody_serves),
 	    TEST(test_server_interceptors_answer),
 	    TEST(test_server_interceptors_end_a_call_at_its_message),
