@@ -51,8 +51,8 @@ struct rpc_call_options {
 	   that wait at the server. Costs a completion. Streams always do. */
 	bool early_headers;
 	/* Streams: a further message is read only when
-	   rpc_client_call_receive() asks for it. Otherwise as soon as the call
-	   back of the one before has returned. */
+	   rpc_client_call_receive() asks for it, as always without on_message.
+	   Otherwise as soon as the call back of the one before has returned. */
 	bool receive_on_demand;
 	/* Of what is sent. Default: the channel's. */
 	enum rpc_compression compression;
@@ -130,7 +130,7 @@ enum rpc_wait {
 	RPC_WAIT_HEADERS,
 	RPC_WAIT_MESSAGE, /* a message is there, or the end */
 	RPC_WAIT_SENT,    /* the next request may be sent, or the end */
-	RPC_WAIT_END,
+	RPC_WAIT_END, /* passes over the messages of a stream before it */
 };
 
 /*

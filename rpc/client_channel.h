@@ -96,7 +96,7 @@ struct rpc_channel_options {
 MUST_CHECK enum status rpc_channel_new(const char *target,
     const struct rpc_channel_options *options, struct rpc_channel **channel);
 
-/* Every call on it is freed. */
+/* Every call on it is freed. NULL is harmless. */
 void rpc_channel_free(struct rpc_channel *channel);
 
 /* Tries to connect now instead of at the end of the pause after a failure. */
