@@ -248,6 +248,8 @@ test_slow_clients_cannot_begin_too_many_requests(void **state)
 	/* The latest stay: they may be honest. */
 	assert_false(client.is_over[COUNT - 1]);
 	expect_service(&trial);
+	/* Counted after the answer. */
+	trial_wait(&trial.arrived, 2);
 	assert_int_equal(trial.arrived, 2);
 	close(client.fd);
 	trial_stop(&trial, 2000);
