@@ -190,8 +190,9 @@ void rpc_client_call_finish_sending(struct rpc_client_call *call);
 const struct rpc_status *rpc_client_call_status(
     const struct rpc_client_call *call);
 
-/* The server's headers, or (`trailers`) its trailers. The last entry with that
-   key. Lives as long as the call. */
+/* The server's headers, or (`trailers`) its trailers: none before
+   rpc_client_call_has_headers() or the end. The last entry with that key. Lives
+   as long as the call. */
 bool rpc_client_call_metadata(const struct rpc_client_call *call, bool trailers,
     const char *key, struct bytes *value);
 /* All of them, by index; false past the last one. A key may come again. */
