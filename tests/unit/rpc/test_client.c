@@ -610,6 +610,7 @@ test_service_config_retries(void **state)
 	request.code = 0;
 	expect_echo(fixture, &request, RPC_CODE_OK);
 	trial_wait(&fixture->trial.arrived, 1 + 3 + 1);
+	trial_wait(&fixture->trial.arrived, 1 + 3 + 1);
 	assert_int_equal(fixture->trial.arrived, 1 + 3 + 1);
 }
 
@@ -624,6 +625,7 @@ test_nothing_is_retried_otherwise(void **state)
 	expect_echo(fixture, &request, RPC_CODE_UNAVAILABLE);
 	request.code = 0;
 	expect_echo(fixture, &request, RPC_CODE_OK);
+	trial_wait(&fixture->trial.arrived, 2);
 	trial_wait(&fixture->trial.arrived, 2);
 	assert_int_equal(fixture->trial.arrived, 2);
 }

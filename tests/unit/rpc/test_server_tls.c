@@ -192,6 +192,7 @@ test_server_tls_requires_clients_to_prove_themselves(void **state)
 	assert_int_equal(
 	    call_as(fixture, &stranger, NULL), RPC_CODE_UNAVAILABLE);
 	assert_int_equal(call_as(fixture, &late, NULL), RPC_CODE_UNAVAILABLE);
+	trial_wait(&fixture->trial.arrived, 1);
 	assert_int_equal(fixture->trial.arrived, 1);
 	free_pair(&stranger);
 	free_pair(&late);
