@@ -1,7 +1,5 @@
 #include "rpc/client_channel.h"
 
-#include <assert.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +22,6 @@
 
 #define DEFAULT_BUFFER_BYTES ((size_t)64 << 20)
 #define DEFAULT_BUFFER_MESSAGES 4
-
-#define MAX_ARGS 16
 
 /* Lives as long as gRPC needs it, which is longer than the channel. */
 struct verifier {
@@ -157,26 +153,6 @@ create_credentials(
 	return *credentials != NULL ? STATUS_OK : STATUS_INVALID;
 }
 
-static void
-add_arg(grpc_arg *args, size_t *count, const char *key, size_t value)
-{
-	assert(*count < MAX_ARGS);
-	args[*count].type = GRPC_ARG_INTEGER;
-	args[*count].key = (char *)(uintptr_t)key;
-	args[*count].value.integer = value < INT_MAX ? (int)value : INT_MAX;
-	(*count)++;
-}
-
-static void
-add_text_arg(grpc_arg *args, size_t *count, const char *key, const char *text)
-{
-	assert(*count < MAX_ARGS);
-	args[*count].type = GRPC_ARG_STRING;
-	args[*count].key = (char *)(uintptr_t)key;
-	args[*count].value.string = (char *)(uintptr_t)text;
-	(*count)++;
-}
-
 static size_t
 positive_or(int value, size_t otherwise)
 {
@@ -223,52 +199,48 @@ static grpc_channel *
 create_core(const char *target, const struct rpc_channel_options *options,
     grpc_channel_credentials *credentials)
 {
-	grpc_arg args[MAX_ARGS];
-	grpc_channel_args list = {.num_args = 0, .args = args};
-	size_t *count = &list.num_args;
-	grpc_resource_quota *quota;
+	struct rpc_args args = {0};
+	grpc_channel_args list;
 	grpc_channel *core;
 
-	add_arg(args, count, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
+	rpc_args_add_number(&args, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL,
 	    !options->share_connection);
-	add_arg(args, count, GRPC_ARG_ENABLE_HTTP_PROXY, options->use_proxy);
-	add_arg(args, count, GRPC_ARG_ENABLE_RETRIES,
-	    options->service_config != NULL);
-	add_arg(args, count, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_ENABLE_HTTP_PROXY, options->use_proxy);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_ENABLE_RETRIES, options->service_config != NULL);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
 	if (options->service_config != NULL)
-		add_text_arg(args, count, GRPC_ARG_SERVICE_CONFIG,
-		    options->service_config);
-	add_arg(args, count, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+		rpc_args_add_text(
+		    &args, GRPC_ARG_SERVICE_CONFIG, options->service_config);
+	rpc_args_add_number(&args, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
 	    max_message_bytes(options));
 	/* rpc/decompress.h */
-	add_arg(args, count, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-	add_arg(args, count, GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM,
+	rpc_args_add_number(
+	    &args, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+	rpc_args_add_number(&args, GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM,
 	    algorithm_of(options->compression));
-	add_arg(args, count, GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES);
-	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIME_MS,
+	rpc_args_add_number(
+	    &args, GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA_BYTES);
+	rpc_args_add_number(&args, GRPC_ARG_KEEPALIVE_TIME_MS,
 	    positive_or(options->keepalive_ms, DEFAULT_KEEPALIVE_MS));
-	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+	rpc_args_add_number(&args, GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
 	    positive_or(
 		options->keepalive_timeout_ms, DEFAULT_KEEPALIVE_TIMEOUT_MS));
 	/* A call that waits at the server sends no data between pings. */
-	add_arg(args, count, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-	add_arg(args, count, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
-	    FIRST_BACKOFF_MS);
-	add_arg(args, count, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+	rpc_args_add_number(&args, GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, FIRST_BACKOFF_MS);
+	rpc_args_add_number(&args, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
 	    positive_or(options->max_backoff_ms, DEFAULT_MAX_BACKOFF_MS));
 	if (options->tls != NULL && options->tls->server_name != NULL)
-		add_text_arg(args, count, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
+		rpc_args_add_text(&args, GRPC_SSL_TARGET_NAME_OVERRIDE_ARG,
 		    options->tls->server_name);
-	quota = grpc_resource_quota_create("rpc_channel");
-	grpc_resource_quota_resize(quota, max_buffer_bytes(options));
-	assert(*count < MAX_ARGS);
-	args[*count].type = GRPC_ARG_POINTER;
-	args[*count].key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA;
-	args[*count].value.pointer.p = quota;
-	args[*count].value.pointer.vtable = grpc_resource_quota_arg_vtable();
-	(*count)++;
+	rpc_args_add_quota(&args, "rpc_channel", max_buffer_bytes(options));
+	list = rpc_args_list(&args);
 	core = grpc_channel_create(target, credentials, &list);
-	grpc_resource_quota_unref(quota); /* the channel has its own */
+	rpc_args_clear(&args);
 	return core;
 }
 

@@ -1,7 +1,10 @@
 #include "rpc/core.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +91,62 @@ rpc_core_stop(void)
 	grpc_shutdown();
 	atomic_fetch_sub(&users, 1);
 }
+
+/* ---- Arguments ---- */
+
+static grpc_arg *
+add_arg(struct rpc_args *args, const char *key, grpc_arg_type type)
+{
+	grpc_arg *arg = &args->entries[args->count++];
+
+	assert(args->count <= RPC_ARGS_MAX);
+	arg->type = type;
+	arg->key = (char *)(uintptr_t)key;
+	return arg;
+}
+
+void
+rpc_args_add_number(struct rpc_args *args, const char *key, size_t value)
+{
+	add_arg(args, key, GRPC_ARG_INTEGER)->value.integer =
+	    value < INT_MAX ? (int)value : INT_MAX;
+}
+
+void
+rpc_args_add_text(struct rpc_args *args, const char *key, const char *text)
+{
+	add_arg(args, key, GRPC_ARG_STRING)->value.string =
+	    (char *)(uintptr_t)text;
+}
+
+void
+rpc_args_add_quota(struct rpc_args *args, const char *name, size_t max_bytes)
+{
+	grpc_arg *arg =
+	    add_arg(args, GRPC_ARG_RESOURCE_QUOTA, GRPC_ARG_POINTER);
+
+	args->quota = grpc_resource_quota_create(name);
+	grpc_resource_quota_resize(args->quota, max_bytes);
+	arg->value.pointer.p = args->quota;
+	arg->value.pointer.vtable = grpc_resource_quota_arg_vtable();
+}
+
+grpc_channel_args
+rpc_args_list(struct rpc_args *args)
+{
+	return (grpc_channel_args){
+	    .num_args = args->count, .args = args->entries};
+}
+
+void
+rpc_args_clear(struct rpc_args *args)
+{
+	if (args->quota != NULL)
+		grpc_resource_quota_unref(args->quota);
+	memset(args, 0, sizeof(*args));
+}
+
+/* ---- Slices and buffers ---- */
 
 struct bytes
 rpc_slice_bytes(const grpc_slice *slice)

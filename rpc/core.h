@@ -36,6 +36,25 @@ bool rpc_loop_is_interrupted(const struct rpc_loop *loop);
 /* One step that no interrupt ends. False once the loop is closed. */
 bool rpc_loop_finish_step(struct rpc_loop *loop);
 
+/* Arguments of a channel or of a server; zero is none. */
+#define RPC_ARGS_MAX 20
+struct rpc_args {
+	grpc_arg entries[RPC_ARGS_MAX];
+	size_t count;
+	grpc_resource_quota *quota;
+};
+
+/* Keys and texts are borrowed. A number past INT_MAX counts as that. */
+void rpc_args_add_number(struct rpc_args *args, const char *key, size_t value);
+void rpc_args_add_text(
+    struct rpc_args *args, const char *key, const char *text);
+/* What all connections may buffer, by gRPC's count. Once. */
+void rpc_args_add_quota(
+    struct rpc_args *args, const char *name, size_t max_bytes);
+/* For gRPC, which makes copies; borrowed from `args`. */
+grpc_channel_args rpc_args_list(struct rpc_args *args);
+void rpc_args_clear(struct rpc_args *args);
+
 /* Otherwise its requests stream. */
 static inline bool
 rpc_method_has_one_request(const struct rpc_method *method)

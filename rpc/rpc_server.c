@@ -33,8 +33,6 @@
    then waits in the middle. */
 #define STREAM_WINDOW_BYTES ((size_t)128 << 10)
 
-#define MAX_ARGS 20
-
 /* Messages are counted in int by gRPC's arguments. */
 #define MAX_MESSAGE_BYTES ((size_t)INT_MAX)
 
@@ -73,68 +71,52 @@ set_defaults(struct rpc_server_options *options)
 		options->max_waiting_streams = DEFAULT_MAX_WAITING_STREAMS;
 }
 
-static void
-add_arg(grpc_arg *args, size_t *count, const char *key, size_t value)
-{
-	assert(*count < MAX_ARGS);
-	args[*count].type = GRPC_ARG_INTEGER;
-	args[*count].key = (char *)(uintptr_t)key;
-	args[*count].value.integer = value < INT_MAX ? (int)value : INT_MAX;
-	(*count)++;
-}
-
 static grpc_server *
 create_core(const struct rpc_server_options *options)
 {
-	grpc_arg args[MAX_ARGS];
-	grpc_channel_args list = {.num_args = 0, .args = args};
-	size_t *count = &list.num_args;
-	grpc_resource_quota *quota = NULL;
-	grpc_server *core = NULL;
+	struct rpc_args args = {0};
+	grpc_channel_args list;
+	grpc_server *core;
 
-	add_arg(args, count, GRPC_ARG_ALLOW_REUSEPORT, options->reuse_port);
-	add_arg(
-	    args, count, GRPC_ARG_MAX_CONCURRENT_STREAMS, options->max_streams);
-	add_arg(args, count, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
+	rpc_args_add_number(
+	    &args, GRPC_ARG_ALLOW_REUSEPORT, options->reuse_port);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_MAX_CONCURRENT_STREAMS, options->max_streams);
+	rpc_args_add_number(&args, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH,
 	    options->max_message_bytes);
-	add_arg(args, count, GRPC_ARG_MAX_METADATA_SIZE,
-	    options->max_metadata_bytes);
-	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIME_MS,
-	    (size_t)options->keepalive_ms);
-	add_arg(args, count, GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+	rpc_args_add_number(
+	    &args, GRPC_ARG_MAX_METADATA_SIZE, options->max_metadata_bytes);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_KEEPALIVE_TIME_MS, (size_t)options->keepalive_ms);
+	rpc_args_add_number(&args, GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
 	    (size_t)options->keepalive_timeout_ms);
-	add_arg(args, count,
+	rpc_args_add_number(&args,
 	    GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
 	    (size_t)options->min_ping_interval_ms);
-	add_arg(args, count, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+	rpc_args_add_number(&args, GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
 	    (size_t)options->handshake_timeout_ms);
 	if (options->max_idle_ms > 0)
-		add_arg(args, count, GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+		rpc_args_add_number(&args, GRPC_ARG_MAX_CONNECTION_IDLE_MS,
 		    (size_t)options->max_idle_ms);
-	add_arg(args, count, GRPC_ARG_ENABLE_CHANNELZ, 0);
+	rpc_args_add_number(&args, GRPC_ARG_ENABLE_CHANNELZ, 0);
 	/* It would open each stream's window to 4 MiB before anyone reads. */
-	add_arg(args, count, GRPC_ARG_HTTP2_BDP_PROBE, 0);
-	add_arg(args, count, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
-	    STREAM_WINDOW_BYTES);
-	add_arg(
-	    args, count, GRPC_ARG_HTTP2_MAX_FRAME_SIZE, STREAM_WINDOW_BYTES);
+	rpc_args_add_number(&args, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, STREAM_WINDOW_BYTES);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_HTTP2_MAX_FRAME_SIZE, STREAM_WINDOW_BYTES);
 	/* Received messages come as they were sent: gRPC would decompress them
 	   without a limit. */
-	add_arg(args, count, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
 	/* Without this part of gRPC, clients are told of no algorithm. */
 	if (options->refuse_compression)
-		add_arg(
-		    args, count, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
-	quota = grpc_resource_quota_create("rpc_server");
-	grpc_resource_quota_resize(quota, options->max_buffer_bytes);
-	assert(*count < MAX_ARGS);
-	args[*count].type = GRPC_ARG_POINTER;
-	args[*count].key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA;
-	args[*count].value.pointer.p = quota;
-	args[*count].value.pointer.vtable = grpc_resource_quota_arg_vtable();
-	(*count)++;
+		rpc_args_add_number(
+		    &args, GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
+	rpc_args_add_quota(&args, "rpc_server", options->max_buffer_bytes);
+	list = rpc_args_list(&args);
 	core = grpc_server_create(&list, NULL);
-	grpc_resource_quota_unref(quota); /* the server has its own */
+	rpc_args_clear(&args);
 	return core;
 }
 
