@@ -99,8 +99,8 @@ create_core(const struct rpc_server_options *options)
 		rpc_args_add_number(&args, GRPC_ARG_MAX_CONNECTION_IDLE_MS,
 		    (size_t)options->max_idle_ms);
 	rpc_args_add_number(&args, GRPC_ARG_ENABLE_CHANNELZ, 0);
-	/* It would open each stream's window to 4 MiB before anyone reads. */
-	rpc_args_add_number(&args, GRPC_ARG_HTTP2_BDP_PROBE, 0);
+	rpc_args_add_number(
+	    &args, GRPC_ARG_HTTP2_BDP_PROBE, options->widen_windows);
 	rpc_args_add_number(
 	    &args, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, STREAM_WINDOW_BYTES);
 	rpc_args_add_number(

@@ -86,6 +86,11 @@ struct rpc_server_options {
 	unsigned request_slots;
 	/* Several processes share the port. Off: a second one is refused. */
 	bool reuse_port;
+	/* gRPC measures each connection and widens its windows to suit: large
+	   messages, one at a time, cost about half as much then
+	   (docs/performance.md). For clients one trusts: each stream may fill
+	   4 MiB before anyone reads it. */
+	bool widen_windows;
 	/* Ping a silent client after this time, and drop it when no answer
 	   comes. Defaults 120 s and 20 s. */
 	int keepalive_ms, keepalive_timeout_ms;
