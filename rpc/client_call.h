@@ -130,7 +130,7 @@ enum rpc_wait {
 	RPC_WAIT_HEADERS,
 	RPC_WAIT_MESSAGE, /* a message is there, or the end */
 	RPC_WAIT_SENT,    /* the next request may be sent, or the end */
-	RPC_WAIT_END, /* passes over the messages of a stream before it */
+	RPC_WAIT_END,     /* passes over the messages of a stream before it */
 };
 
 /*
