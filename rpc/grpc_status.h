@@ -71,6 +71,18 @@ enum rpc_code rpc_code_from_status(enum status status);
 /*
  * What a client makes of a code. Not the inverse of the above: several of our
  * results share a code, and a code says less than they do.
+ *
+ *     UNAUTHENTICATED                   STATUS_FORGED
+ *     PERMISSION_DENIED                 STATUS_DENIED
+ *     NOT_FOUND                         STATUS_NOT_FOUND
+ *     ALREADY_EXISTS                    STATUS_EXISTS
+ *     INVALID_ARGUMENT, OUT_OF_RANGE    STATUS_INVALID
+ *     FAILED_PRECONDITION, ABORTED      STATUS_STALE
+ *     RESOURCE_EXHAUSTED                STATUS_BUSY
+ *     UNAVAILABLE                       STATUS_UNAVAILABLE
+ *     DEADLINE_EXCEEDED                 STATUS_TIMEOUT
+ *     CANCELLED                         STATUS_CANCELLED
+ *     every other one but OK            STATUS_INTERNAL
  */
 MUST_CHECK enum status rpc_code_to_status(enum rpc_code code);
 
