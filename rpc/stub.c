@@ -1,33 +1,43 @@
 #include "rpc/stub.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "rpc/server_call.h"
 #include "rpc/wire_field.h"
 
 /*
- * protobuf-c needs up to 48 bytes of memory for two bytes of input (unknown
- * fields, empty submessages). A peer gets this much and no more; an honest
- * message takes less than its own size and the structs.
+ * protobuf-c takes up to 80 bytes for each field while it looks at a message,
+ * and then the structs: for fields of two bytes, unknown ones say, some 60
+ * times the input. A peer gets this much at a time and no more. That is enough
+ * for lists of the smallest messages that say something, of four bytes each.
  */
-#define UNPACK_MEMORY_FACTOR 8
+#define UNPACK_MEMORY_FACTOR 40
 #define UNPACK_MEMORY_BASE ((size_t)64 << 10)
 
 static void *
 unpack_alloc(void *data, size_t size)
 {
-	size_t *left = data;
+	size_t *left = data, taken;
+	void *memory;
 
-	if (size > *left)
+	if (size > *left || (memory = malloc(size)) == NULL)
 		return NULL;
-	*left -= size;
-	return malloc(size);
+	taken = malloc_usable_size(memory);
+	if (taken > *left) {
+		free(memory);
+		return NULL;
+	}
+	*left -= taken;
+	return memory;
 }
 
 static void
 unpack_free(void *data, void *memory)
 {
-	(void)data;
+	size_t *left = data;
+
+	*left += malloc_usable_size(memory);
 	free(memory);
 }
 

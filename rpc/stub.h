@@ -12,7 +12,7 @@
 
 struct rpc_server_call;
 
-/* Takes at most 8 times the size of the input and 64 KiB. STATUS_INVALID: it
+/* Takes at most 40 times the size of the input and 64 KiB. STATUS_INVALID: it
    does not parse, nests deeper than RPC_WIRE_DEPTH_MAX (rpc/wire_field.h), or
    memory ran out (protobuf-c does not tell which). */
 MUST_CHECK enum status rpc_stub_unpack(
