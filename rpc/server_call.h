@@ -188,8 +188,8 @@ void rpc_server_call_finish(struct rpc_server_call *call);
  * Streams of requests: asks for the next message. `on_message` runs once, or
  * never if the client leaves or is refused first (on_cancel runs then);
  * `message` is valid while it runs; `is_end` tells that the client has sent all
- * it wanted to. False when one is being waited for already, or the call is
- * over.
+ * it wanted to. False when one is being waited for already, that was told, or
+ * the call is over.
  */
 typedef void rpc_server_call_message_fn(
     struct rpc_server_call *call, struct bytes message, bool is_end, void *arg);

@@ -56,7 +56,7 @@ struct rpc_server_call {
 	struct rpc_worker *worker;
 	const struct rpc_server_method *method; /* NULL: of no one */
 	enum rpc_call_state state;
-	bool has_sent_headers, is_sending, is_receiving;
+	bool has_sent_headers, is_sending, is_receiving, has_received_all;
 	bool is_watched;        /* gRPC was asked to tell of the end, */
 	bool is_closed;         /* and has told */
 	bool is_finish_pending; /* answered while a message is on its way */

@@ -149,7 +149,9 @@ deliver(struct rpc_server_call *call, grpc_byte_buffer *incoming)
 	grpc_slice message = grpc_empty_slice();
 	struct bytes bytes;
 
-	if (incoming != NULL && !take_message(call, incoming, &message))
+	if (incoming == NULL)
+		call->has_received_all = true;
+	else if (!take_message(call, incoming, &message))
 		return;
 	bytes = rpc_slice_bytes(&message);
 	if (incoming != NULL && call->worker->server->has_message_interceptor)
@@ -190,7 +192,8 @@ rpc_server_call_receive(struct rpc_server_call *call,
 	grpc_op op;
 
 	assert(rpc_call_is_on_worker(call));
-	if (call->state != RPC_CALL_STATE_OPEN || call->is_receiving)
+	if (call->state != RPC_CALL_STATE_OPEN || call->is_receiving ||
+	    call->has_received_all)
 		return false;
 	memset(&op, 0, sizeof(op));
 	op.op = GRPC_OP_RECV_MESSAGE;

@@ -414,6 +414,8 @@ on_number(
 	if (is_end) {
 		Golden__V1__Number reply = GOLDEN__V1__NUMBER__INIT;
 
+		/* It was told that there is nothing more. */
+		assert_false(rpc_server_call_receive(call, on_number, sum));
 		reply.value = *sum;
 		trial_sum_reply(call, &reply);
 		return;
