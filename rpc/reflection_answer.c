@@ -156,9 +156,9 @@ rpc_reflection_answer_init(struct rpc_reflection_answer *answer,
 	grpc__reflection__v1__extension_number_response__init(&answer->numbers);
 	grpc__reflection__v1__list_service_response__init(&answer->list);
 	grpc__reflection__v1__error_response__init(&answer->error);
-	if ((st = rpc_stub_unpack(
+	if ((st = rpc_stub_unpack_within(
 		 &grpc__reflection__v1__server_reflection_request__descriptor,
-		 request, &unpacked)) != STATUS_OK)
+		 request, RPC_STUB_UNPACK_FACTOR_FLAT, &unpacked)) != STATUS_OK)
 		return st;
 	answer->request =
 	    (Grpc__Reflection__V1__ServerReflectionRequest *)unpacked;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "rpc/server_core.h"
+#include "rpc/stub.h"
 
 #define DEFAULT_MAX_METADATA_BYTES 8192
 #define DEFAULT_MAX_STREAMS 1024
@@ -43,6 +44,8 @@ set_defaults(struct rpc_server_options *options)
 		options->workers = 1;
 	if (options->max_message_bytes == 0)
 		options->max_message_bytes = RPC_MAX_MESSAGE_BYTES;
+	if (options->max_unpack_factor == 0)
+		options->max_unpack_factor = RPC_STUB_UNPACK_FACTOR;
 	if (options->max_metadata_bytes == 0)
 		options->max_metadata_bytes = DEFAULT_MAX_METADATA_BYTES;
 	if (options->max_streams == 0)

@@ -22,7 +22,8 @@ rpc_sealed_client_call(struct rpc_sealed_client *peer,
 	    (st = peer->call(peer, method, buf_bytes(&body), &reply)) !=
 		STATUS_OK)
 		goto out;
-	st = rpc_stub_unpack(method->response, buf_bytes(&reply), response);
+	st = rpc_stub_unpack_within(method->response, buf_bytes(&reply),
+	    RPC_STUB_UNPACK_FACTOR_FLAT, response);
 out:
 	buf_clear(&body);
 	buf_clear(&reply);
@@ -61,5 +62,6 @@ rpc_sealed_caller_unpack(struct rpc_sealed_caller *caller,
 {
 	rpc_sealed_caller_clear(caller);
 	caller->method = method;
-	return rpc_stub_unpack(method->request, body, &caller->request);
+	return rpc_stub_unpack_within(method->request, body,
+	    RPC_STUB_UNPACK_FACTOR_FLAT, &caller->request);
 }

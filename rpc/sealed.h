@@ -87,7 +87,8 @@ void rpc_sealed_caller_reply(
 
 /*
  * What the generated dispatch functions begin with: unpacks `body` into
- * caller->request. STATUS_INVALID: it does not parse; STATUS_NOMEM.
+ * caller->request. STATUS_INVALID: it does not parse, or would take more than
+ * 8 times its size and 64 KiB; STATUS_NOMEM.
  */
 MUST_CHECK enum status rpc_sealed_caller_unpack(
     struct rpc_sealed_caller *caller, const struct rpc_sealed_method *method,

@@ -3,16 +3,9 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "rpc/server_call.h"
+#include "rpc/server_core.h"
 #include "rpc/wire_field.h"
 
-/*
- * protobuf-c takes up to 80 bytes for each field while it looks at a message,
- * and then the structs: for fields of two bytes, unknown ones say, some 60
- * times the input. A peer gets this much at a time and no more. That is enough
- * for lists of the smallest messages that say something, of four bytes each.
- */
-#define UNPACK_MEMORY_FACTOR 40
 #define UNPACK_MEMORY_BASE ((size_t)64 << 10)
 
 static void *
@@ -42,10 +35,10 @@ unpack_free(void *data, void *memory)
 }
 
 enum status
-rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
-    struct bytes packed, ProtobufCMessage **message)
+rpc_stub_unpack_within(const ProtobufCMessageDescriptor *descriptor,
+    struct bytes packed, unsigned factor, ProtobufCMessage **message)
 {
-	size_t left = UNPACK_MEMORY_BASE + UNPACK_MEMORY_FACTOR * packed.size;
+	size_t left = UNPACK_MEMORY_BASE + factor * packed.size;
 	ProtobufCAllocator allocator = {unpack_alloc, unpack_free, &left};
 	ProtobufCMessage *unpacked;
 
@@ -57,6 +50,14 @@ rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
 		return STATUS_INVALID;
 	*message = unpacked;
 	return STATUS_OK;
+}
+
+enum status
+rpc_stub_unpack(const ProtobufCMessageDescriptor *descriptor,
+    struct bytes packed, ProtobufCMessage **message)
+{
+	return rpc_stub_unpack_within(
+	    descriptor, packed, RPC_STUB_UNPACK_FACTOR, message);
 }
 
 enum status
@@ -77,7 +78,8 @@ rpc_stub_request(struct rpc_server_call *call, struct bytes packed)
 {
 	ProtobufCMessage *message = NULL;
 
-	if (rpc_stub_unpack(rpc_server_call_method(call)->request, packed,
+	if (rpc_stub_unpack_within(rpc_server_call_method(call)->request,
+		packed, call->worker->server->options.max_unpack_factor,
 		&message) != STATUS_OK) {
 		rpc_server_call_fail(call, RPC_CODE_INTERNAL,
 		    "the request is malformed", bytes_empty());

@@ -12,9 +12,24 @@
 
 struct rpc_server_call;
 
-/* Takes at most 40 times the size of the input and 64 KiB. STATUS_INVALID: it
-   does not parse, nests deeper than RPC_WIRE_DEPTH_MAX (rpc/wire_field.h), or
+/*
+ * What a message may take while it is unpacked: so many times its own size, and
+ * 64 KiB. protobuf-c takes up to 80 bytes for each field while it looks at a
+ * message, and then the structs: for fields of two bytes, unknown ones say,
+ * some 60 times the input. The first is enough for lists of the smallest
+ * messages that say something, of four bytes each.
+ */
+#define RPC_STUB_UNPACK_FACTOR 40
+/* For messages that are known to be no such lists. */
+#define RPC_STUB_UNPACK_FACTOR_FLAT 8
+
+/* Takes no more memory than that. STATUS_INVALID: it does not parse, nests
+   deeper than RPC_WIRE_DEPTH_MAX (rpc/wire_field.h), or would take more, or
    memory ran out (protobuf-c does not tell which). */
+MUST_CHECK enum status rpc_stub_unpack_within(
+    const ProtobufCMessageDescriptor *descriptor, struct bytes packed,
+    unsigned factor, ProtobufCMessage **message);
+/* With RPC_STUB_UNPACK_FACTOR. */
 MUST_CHECK enum status rpc_stub_unpack(
     const ProtobufCMessageDescriptor *descriptor, struct bytes packed,
     ProtobufCMessage **message);

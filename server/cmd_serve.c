@@ -351,6 +351,8 @@ start_rpc(struct serving *serving)
 	struct rpc_server_options options = {
 	    .workers = worker_count(serving->options),
 	    .max_message_bytes = WIRE_ENVELOPE_MAX,
+	    /* Of all that is in the clear, nothing is a long list. */
+	    .max_unpack_factor = 8,
 	    /* What is sealed does not shrink. */
 	    .refuse_compression = true,
 	    /* Reflection alone has streams of requests: a few people's. */

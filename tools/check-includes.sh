@@ -20,7 +20,7 @@ wire;base/ crypto/ wire/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/ malloc
 channel;base/ crypto/ wire/ channel/ gen/peyk/v1/[a-z0-9]+\.pb-c;protobuf-c/
 e2ee;base/ crypto/ wire/ e2ee/ gen/peyk/v1/[a-z0-9]+\.pb-c;
 rpc/example;hello\.;grpc_c/
-rpc;base/ rpc/ gen/(grpc|google)/;grpc/ protobuf-c/ openssl/ zlib
+rpc;base/ rpc/ gen/(grpc|google)/;grpc/ protobuf-c/ openssl/ zlib malloc
 server/store;base/ server/store/;libpq-fe postgresql/
 server;base/ crypto/ wire/ channel/ rpc/ gen/ server/;
 client;base/ crypto/ wire/ channel/ e2ee/ rpc/ gen/ client/;sqlcipher/ jansson editline/ histedit qrencode

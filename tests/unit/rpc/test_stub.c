@@ -10,7 +10,7 @@
 
 /* So often the same field, as a google.protobuf.ListValue. */
 static enum status
-unpack_many(struct bytes field, size_t count)
+unpack_many_within(struct bytes field, size_t count, unsigned factor)
 {
 	uint8_t *packed = malloc(field.size * count);
 	ProtobufCMessage *message = NULL;
@@ -19,12 +19,18 @@ unpack_many(struct bytes field, size_t count)
 	assert_non_null(packed);
 	for (size_t i = 0; i < count; i++)
 		memcpy(packed + i * field.size, field.data, field.size);
-	st = rpc_stub_unpack(&google__protobuf__list_value__descriptor,
-	    bytes_make(packed, field.size * count), &message);
+	st = rpc_stub_unpack_within(&google__protobuf__list_value__descriptor,
+	    bytes_make(packed, field.size * count), factor, &message);
 	if (st == STATUS_OK)
 		protobuf_c_message_free_unpacked(message, NULL);
 	free(packed);
 	return st;
+}
+
+static enum status
+unpack_many(struct bytes field, size_t count)
+{
+	return unpack_many_within(field, count, RPC_STUB_UNPACK_FACTOR);
 }
 
 /* Of JSON, say: [true,true,...] and ["a","a",...]. */
@@ -51,12 +57,24 @@ test_stub_refuses_what_swells(void **state)
 	    unpack_many(BYTES_LITERAL("\x0a\x00"), 262144), STATUS_INVALID);
 }
 
+static void
+test_stub_bounds_as_it_is_told(void **state)
+{
+	(void)state;
+	assert_status(unpack_many_within(BYTES_LITERAL("\x0a\x02\x20\x01"),
+			  100000, RPC_STUB_UNPACK_FACTOR_FLAT),
+	    STATUS_INVALID);
+	assert_ok(unpack_many_within(
+	    BYTES_LITERAL("\x78\x01"), 262144, 2 * RPC_STUB_UNPACK_FACTOR));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_stub_unpacks_many_small_messages),
 	    cmocka_unit_test(test_stub_refuses_what_swells),
+	    cmocka_unit_test(test_stub_bounds_as_it_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ static int
 setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct rpc_server_tls tls;
+	struct rpc_server_tls tls = {0};
 
 	assert_non_null(fixture);
 	trial_certificate("peyk.test", &fixture->certificate, &fixture->key);
