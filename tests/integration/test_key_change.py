@@ -4,8 +4,8 @@
 R13; exit code 5, sending blocked, loud.
 """
 
+import asyncio
 import pathlib
-import socket
 import ssl
 import subprocess
 import sys
@@ -235,46 +235,49 @@ class ManInTheMiddle(harness.PeykTest):
         outer.check_hostname = False
         outer.verify_mode = ssl.CERT_NONE
         outer.set_alpn_protocols(["h2"])
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
-        self.port = listener.getsockname()[1]
-
-        def serve():
-            while True:
-                try:
-                    near, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=relay, args=(near,),
-                                 daemon=True).start()
-
-        def relay(near):
-            with near:
-                try:
-                    inner = context.wrap_socket(near, server_side=True)
-                except (OSError, ssl.SSLError):
-                    return
-                with inner, outer.wrap_socket(socket.create_connection(
-                        ("127.0.0.1", self.server.port))) as far:
-                    back = threading.Thread(target=pump, args=(far, inner),
-                                            daemon=True)
-                    back.start()
-                    pump(inner, far)
-                    back.join()
-
-        def pump(source, target):
+        async def pump(source, target):
             try:
-                while data := source.recv(65536):
+                while data := await source.read(65536):
                     self.seen.append(data)
-                    target.sendall(data)
-            except (OSError, ssl.SSLError):
+                    target.write(data)
+                    await target.drain()
+            except OSError:
                 pass
-            for end in (source, target):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-        threading.Thread(target=serve, daemon=True).start()
+            target.close()
+
+        relays = set()  # asyncio itself forgets them
+
+        async def relay(near, to_near):
+            relays.add(asyncio.current_task())
+            try:
+                far, to_far = await asyncio.open_connection(
+                    "127.0.0.1", self.server.port, ssl=outer)
+            except OSError:
+                to_near.close()
+                return
+            await asyncio.gather(pump(near, to_far), pump(far, to_near))
+
+        # One thread: OpenSSL's connections are not for two at once.
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever)
+        thread.start()
+
+        async def stop():
+            proxy.close()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        def clean_up():
+            asyncio.run_coroutine_threadsafe(stop(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+        proxy = asyncio.run_coroutine_threadsafe(asyncio.start_server(
+            relay, "127.0.0.1", 0, ssl=context), loop).result()
+        self.addCleanup(clean_up)
+        self.port = proxy.sockets[0].getsockname()[1]
 
     def test_the_proxy_works(self):
         """The control: a client that does not compare gets through it, and
