@@ -1,5 +1,5 @@
 #!/bin/bash
-# Generates anew and requires no difference from what is committed.
+# Generates anew and requires no difference from what is committed (C7).
 #
 #   check.sh golden PLUGIN    tests/golden/expected
 #   check.sh gen PLUGIN       gen/

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The server as `buf curl` sees it, by either version of reflection."""
+"""The server as `buf curl` sees it, by either version of reflection (C8)."""
 
 import json
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The server as grpcurl sees it: list, describe, and calls by hand."""
+"""The server as grpcurl sees it: list, describe, and calls by hand (C8)."""
 
 import base64
 import json
