@@ -68,10 +68,13 @@ class Stream:
         self.h2.send_headers(self.number, own + list(more), end_stream=True)
 
     def say(self, data, end=False):
-        """As far as the window goes now, the rest later."""
-        window = min(self.h2.local_flow_control_window(self.number), 16384)
+        """As far as the window goes now, the rest later. A client may make it
+        smaller than what was sent already (RFC 9113, 6.9.2)."""
+        window = self.h2.local_flow_control_window(self.number)
+        window = max(0, min(window, 16384))
         part, rest = data[:window], data[window:]
-        self.h2.send_data(self.number, part, end_stream=end and not rest)
+        if part or not rest:
+            self.h2.send_data(self.number, part, end_stream=end and not rest)
         if rest:
             self.server.flush()
             self.server.wait_for_window(self.number)
@@ -314,7 +317,7 @@ class Server:
             self.streams.pop(event.stream_id, None)
 
     def wait_for_window(self, number):
-        while self.h2.local_flow_control_window(number) == 0:
+        while self.h2.local_flow_control_window(number) <= 0:
             self.receive()
             self.flush()
 
