@@ -359,6 +359,36 @@ contacts_resolve(struct session *session, struct bytes name,
 }
 
 enum status
+contacts_judge_author(struct session *session, const struct identity *author,
+    enum message_author *out)
+{
+	const struct vault *vault = account_vault(session_account(session));
+	struct contact contact = {0};
+	enum status st;
+
+	if (identity_is_same(author, vault_identity(vault))) {
+		*out = MESSAGE_AUTHOR_PINNED;
+		return STATUS_OK;
+	}
+	st = state_contact_read(session_state(session), author->canonical_name,
+	    vault_server_key(vault), &contact);
+	if (st == STATUS_NOT_FOUND) {
+		*out = MESSAGE_AUTHOR_UNVERIFIED;
+		return STATUS_OK;
+	}
+	if (st != STATUS_OK)
+		return st;
+	*out = signing_public_key_equal(
+		   &contact.signing_key, &author->signing_key) &&
+		       encryption_public_key_equal(
+			   &contact.encryption_key, &author->encryption_key)
+		   ? MESSAGE_AUTHOR_PINNED
+		   : MESSAGE_AUTHOR_CONFLICTING;
+	contact_clear(&contact);
+	return STATUS_OK;
+}
+
+enum status
 contacts_check_unchanged(
     const struct contact *contact, struct client_error *error)
 {

@@ -9,8 +9,10 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "client/error.h"
+#include "client/history.h"
 #include "client/session.h"
 #include "crypto/keys.h"
+#include "wire/identity.h"
 
 /*
  * Whom this account knows: keys pinned to names on first use
@@ -73,6 +75,13 @@ MUST_CHECK enum status contacts_resolve(struct session *session,
 MUST_CHECK enum status contacts_refresh(struct session *session,
     const struct bytes *names, size_t count, bool *found,
     struct client_error *error);
+
+/*
+ * How far the author of a message is who its (verified) identity says, by what
+ * is known here: asks nobody. Oneself is pinned. Failures of client/state.h.
+ */
+MUST_CHECK enum status contacts_judge_author(struct session *session,
+    const struct identity *author, enum message_author *out);
 
 /* STATUS_STALE (exit 5) with a loud text if the key changed. */
 MUST_CHECK enum status contacts_check_unchanged(

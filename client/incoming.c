@@ -59,29 +59,6 @@ struct receiving {
 
 /* ---- The reply of a poll ---- */
 
-/* Whether the sender's key is known to be that of its name. */
-static enum status
-is_pinned(struct session *session, const struct identity *sender, bool *out)
-{
-	const struct vault *vault = account_vault(session_account(session));
-	struct contact contact = {0};
-	enum status st;
-
-	if (identity_is_same(sender, vault_identity(vault))) {
-		*out = true; /* a message to oneself */
-		return STATUS_OK;
-	}
-	st = state_contact_read(session_state(session), sender->canonical_name,
-	    vault_server_key(vault), &contact);
-	*out = st == STATUS_OK &&
-	       signing_public_key_equal(
-		   &contact.signing_key, &sender->signing_key) &&
-	       encryption_public_key_equal(
-		   &contact.encryption_key, &sender->encryption_key);
-	contact_clear(&contact);
-	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
-}
-
 static enum message_order
 order_of(enum e2ee_chain_verdict verdict)
 {
@@ -139,6 +116,7 @@ store_text(struct session *session, const struct e2ee_direct *direct,
 	    .sent_at_ms = direct->sent_at_ms,
 	    .stored_at_ms = stored_at_ms,
 	};
+	enum message_author author;
 	bool is_known;
 	enum status st;
 
@@ -146,9 +124,11 @@ store_text(struct session *session, const struct e2ee_direct *direct,
 		 state, row.peer_key, row.id, &is_known)) != STATUS_OK ||
 	    is_known)
 		return st;
-	if ((st = is_pinned(session, &direct->sender, &row.is_author_pinned)) !=
-		STATUS_OK ||
-	    (st = follow_chain(session, direct, &row)) != STATUS_OK ||
+	if ((st = contacts_judge_author(session, &direct->sender, &author)) !=
+	    STATUS_OK)
+		return st;
+	row.is_author_pinned = author == MESSAGE_AUTHOR_PINNED;
+	if ((st = follow_chain(session, direct, &row)) != STATUS_OK ||
 	    (st = state_incoming_add(state, &row)) != STATUS_OK)
 		return st;
 	session_tally(session)->received++;

@@ -1,59 +1,30 @@
 #include "client/peek.h"
 
+#include "client/contacts.h"
 #include "client/history.h"
 #include "client/output.h"
-#include "client/state_contacts.h"
 #include "e2ee/direct.h"
 #include "gen/peyk/v1/payload.pb-c.h"
 #include "wire/limits.h"
 #include "wire/unpack.h"
-
-/* How far the author is who the message says: local knowledge only. */
-static enum status
-judge_author(
-    struct session *session, const struct identity *sender, const char **out)
-{
-	const struct vault *vault = account_vault(session_account(session));
-	struct contact contact = {0};
-	enum status st;
-
-	if (identity_is_same(sender, vault_identity(vault))) {
-		*out = "pinned"; /* a message to oneself */
-		return STATUS_OK;
-	}
-	st = state_contact_read(session_state(session), sender->canonical_name,
-	    vault_server_key(vault), &contact);
-	if (st == STATUS_NOT_FOUND) {
-		*out = "unverified";
-		return STATUS_OK;
-	}
-	if (st != STATUS_OK)
-		return st;
-	*out = signing_public_key_equal(
-		   &contact.signing_key, &sender->signing_key) &&
-		       encryption_public_key_equal(
-			   &contact.encryption_key, &sender->encryption_key)
-		   ? "pinned"
-		   : "conflicting";
-	contact_clear(&contact);
-	return STATUS_OK;
-}
 
 static enum status
 describe(
     struct session *session, const struct e2ee_direct *direct, json_t **out)
 {
 	char id[MESSAGE_ID_TEXT_SIZE];
-	const char *author;
+	enum message_author author;
 	enum status st;
 
-	if ((st = judge_author(session, &direct->sender, &author)) != STATUS_OK)
+	if ((st = contacts_judge_author(session, &direct->sender, &author)) !=
+	    STATUS_OK)
 		return st;
 	message_id_format(direct->id.bytes, id);
 	*out = json_pack("{s:s, s:o, s:o, s:o, s:s}", "id", id, "from",
 	    output_json_text(bytes_from_string(direct->sender.name)), "text",
 	    output_json_text(bytes_make(direct->text, direct->text_size)),
-	    "sent_at", output_json_time(direct->sent_at_ms), "author", author);
+	    "sent_at", output_json_time(direct->sent_at_ms), "author",
+	    message_author_name(author));
 	return *out != NULL ? STATUS_OK : STATUS_NOMEM;
 }
 
