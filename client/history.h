@@ -60,6 +60,37 @@ enum message_order {
 	MESSAGE_ORDER_ANEW = 4,    /* the sender lost its state, began anew */
 };
 
+/* What a row of the history is. The numbers are stored. */
+enum message_kind {
+	MESSAGE_KIND_TEXT = 0,
+	/*
+	 * Something happened to a group: incoming, by peer. Its id follows from
+	 * what its author signed.
+	 */
+	MESSAGE_KIND_GROUP_EVENT = 1,
+};
+
+/*
+ * What happened to a group. The text of the message holds names, one a line,
+ * where they are told here. The numbers are stored.
+ */
+enum group_event {
+	GROUP_EVENT_NONE = 0,
+	GROUP_EVENT_JOINED = 1,        /* who; oneself too */
+	GROUP_EVENT_LEFT = 2,          /* by peer */
+	GROUP_EVENT_REMOVED = 3,       /* who; oneself too */
+	GROUP_EVENT_KEY_REFRESHED = 4, /* alone, without another change */
+	GROUP_EVENT_RENAMED = 5,       /* the new name */
+	GROUP_EVENT_ADMIN_CHANGED = 6, /* who it is now */
+	GROUP_EVENT_DELETED = 7,
+	/* Warnings: show them loudly. */
+	GROUP_EVENT_KEY_WRONG = 8,     /* the admin's letter holds no key of it */
+	GROUP_EVENT_ROSTER_MISSED = 9, /* updates never came; rosters unseen */
+	GROUP_EVENT_FORKED = 10,       /* peer has another roster than we do */
+	/* The roster has another key for a name than is pinned: who. */
+	GROUP_EVENT_KEY_CONFLICT = 11,
+};
+
 /* Names and text are UTF-8 as they came: sanitize for a terminal. */
 struct message {
 	int64_t number; /* local, rising in the order of storing */
@@ -77,6 +108,13 @@ struct message {
 	enum message_order order;     /* incoming */
 	uint64_t missing_before; /* MESSAGE_ORDER_MISSING: how many; else 0 */
 	bool is_shown;           /* incoming: a command has displayed it */
+	/* 0: between two users. Otherwise peer is who wrote it or did it, and
+	   in outgoing messages empty, as is peer_key. */
+	uint64_t group_id;
+	char *group_name; /* as the group is called now; "" without a group */
+	uint32_t epoch;   /* of the group */
+	enum message_kind kind;
+	enum group_event event;
 };
 
 /* No-op on a zeroed one. */
@@ -94,7 +132,9 @@ void message_list_clear(struct message_list *list);
 #define HISTORY_PAGE_MAX 1000
 
 struct history_query {
-	struct bytes peer; /* a name in any spelling; empty: everyone */
+	/* A name in any spelling, or a group as groups_find() takes it, with
+	   "@"; empty: everyone. */
+	struct bytes peer;
 	int64_t after;     /* only numbers above it; 0: all */
 	int64_t before;    /* only numbers below it; 0: all */
 	size_t limit;      /* 0: HISTORY_PAGE_MAX */
@@ -110,6 +150,14 @@ MUST_CHECK enum status history_list(struct session *session,
 
 /* Appends the canonical form of a name. STATUS_INVALID (exit 2). */
 MUST_CHECK enum status history_canonical(
+    struct bytes name, struct buf *out, struct client_error *error);
+
+/*
+ * Appends what the history calls a conversation: the canonical form of a name,
+ * or of "@team" group_conversation() (client/groups.h). STATUS_INVALID (exit
+ * 2), STATUS_NOT_FOUND (exit 1: no such group).
+ */
+MUST_CHECK enum status history_conversation(struct session *session,
     struct bytes name, struct buf *out, struct client_error *error);
 
 /* 32 lower-case hex digits and NUL. */
@@ -129,5 +177,7 @@ MUST_CHECK enum status message_id_parse(
 const char *message_outcome_name(enum message_outcome outcome);
 const char *message_author_name(enum message_author author);
 const char *message_order_name(enum message_order order);
+/* "joined", "left", "removed", "key_refreshed", "renamed" and so on. */
+const char *group_event_name(enum group_event event);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "crypto/keys.h"
+#include "e2ee/group_key.h"
 #include "wire/identity.h"
 #include "wire/limits.h"
 
@@ -21,6 +22,34 @@ struct e2ee_message_id {
 	uint8_t bytes[WIRE_MESSAGE_ID_SIZE];
 };
 
+enum e2ee_direct_kind {
+	E2EE_DIRECT_KIND_TEXT,
+	/* A letter of a group's admin: outside the count, counter is 0. */
+	E2EE_DIRECT_KIND_GROUP_KEY,
+	E2EE_DIRECT_KIND_GROUP_FAREWELL,
+	/*
+	 * Authentic, but of a kind that this version does not know: set it
+	 * aside and say that the sender's program is newer. Not for drafts.
+	 */
+	E2EE_DIRECT_KIND_UNKNOWN,
+};
+
+/* The key of a group's epoch, on its way to a member. Secret: wipe it. */
+struct e2ee_group_key_letter {
+	uint64_t group_id;
+	uint32_t epoch;
+	struct sha256_digest roster_hash;
+	struct e2ee_group_share admin_secret;
+	struct e2ee_group_share server_share;
+};
+
+/* The end of a group for its recipient. */
+struct e2ee_group_farewell {
+	uint64_t group_id;
+	uint32_t epoch; /* the first without it; is_deleted: the last one */
+	bool is_deleted;
+};
+
 /* What is sent to whom. All borrowed. */
 struct e2ee_direct_draft {
 	struct bytes sender; /* own SignedIdentity, serialized */
@@ -29,9 +58,14 @@ struct e2ee_direct_draft {
 	const struct encryption_public_key *recipient_encryption_key;
 	struct e2ee_message_id id;
 	uint64_t sent_at_ms;
+	enum e2ee_direct_kind kind;
+	/* TEXT only; otherwise 0, NULL and empty. */
 	uint64_t counter; /* from 1: e2ee_chain_next() */
 	const struct sha256_digest *previous_hash; /* NULL with counter 1 */
 	struct bytes text; /* UTF-8 without NUL, 1 to WIRE_TEXT_MAX bytes */
+	/* GROUP_KEY and GROUP_FAREWELL only. */
+	const struct e2ee_group_key_letter *group_key;
+	const struct e2ee_group_farewell *group_farewell;
 };
 
 /*
@@ -52,27 +86,20 @@ MUST_CHECK enum status e2ee_direct_seal_with(
     const struct encryption_key_pair *ephemeral, struct buf *out,
     struct sha256_digest *content_hash);
 
-enum e2ee_direct_kind {
-	E2EE_DIRECT_KIND_TEXT,
-	/*
-	 * Authentic, but of a kind that this version does not know: set it
-	 * aside and say that the sender's program is newer.
-	 */
-	E2EE_DIRECT_KIND_UNKNOWN,
-};
-
 /* A message that its sender's signature vouches for. */
 struct e2ee_direct {
 	struct identity sender;  /* its name is not yet vouched for */
 	struct e2ee_message_id id;
 	uint64_t sent_at_ms;     /* by the sender's clock */
-	uint64_t counter;        /* 0 only with an unknown kind */
+	uint64_t counter;        /* may be 0 unless it is a text */
 	bool has_previous_hash;
 	struct sha256_digest previous_hash;
 	struct sha256_digest content_hash;
 	enum e2ee_direct_kind kind;
 	const char *text;        /* TEXT: owned by the struct; else "" */
 	size_t text_size;
+	struct e2ee_group_key_letter group_key;    /* GROUP_KEY */
+	struct e2ee_group_farewell group_farewell; /* GROUP_FAREWELL */
 	void *content;           /* private */
 };
 

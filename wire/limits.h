@@ -58,6 +58,40 @@
 /* Bytes of a serialized SignedIdentity: the above, signature, two frames. */
 #define WIRE_SIGNED_IDENTITY_MAX ((size_t)1152)
 
+/*
+ * Members of a group with its admin: letters for all of them fit into one
+ * body, and one database transaction stays short.
+ */
+#define WIRE_GROUP_MEMBERS_MAX ((size_t)1000)
+
+/* A group's name: code points, and bytes of as many in UTF-8. */
+#define WIRE_GROUP_NAME_LENGTH ((size_t)64)
+#define WIRE_GROUP_NAME_MAX ((size_t)256)
+
+/* Bytes of a Roster: 1000 members with the longest names take 330 KB. */
+#define WIRE_ROSTER_MAX ((size_t)384 << 10)
+
+/* Bytes of a serialized SignedMessage that holds a Roster. */
+#define WIRE_SIGNED_ROSTER_MAX (WIRE_ROSTER_MAX + (size_t)128)
+
+/* Bytes of a serialized SignedMessage that holds a Leave: 160 at most. */
+#define WIRE_SIGNED_LEAVE_MAX ((size_t)256)
+
+/*
+ * Bytes of GroupLetter.ciphertext: the content of a key with the longest
+ * identity is padded to 2,048.
+ */
+#define WIRE_LETTER_MAX ((size_t)4096)
+
+/* Groups in the reply of ListGroups. */
+#define WIRE_GROUPS_PER_LIST ((size_t)1024)
+
+/*
+ * Keys of a sender's chain that a recipient passes over for one message, and
+ * keeps of one chain: what a member can make it compute and store.
+ */
+#define WIRE_GROUP_SKIP_MAX ((uint64_t)2048)
+
 /* Bytes of a method name: "/peyk.v1.Messenger/" and a name of 100 letters. */
 #define WIRE_METHOD_MAX ((size_t)128)
 

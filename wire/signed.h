@@ -16,6 +16,9 @@
 #define WIRE_LABEL_REPLY "peyk/v1 reply"
 #define WIRE_LABEL_IDENTITY "peyk/v1 identity"
 #define WIRE_LABEL_MESSAGE "peyk/v1 message"
+#define WIRE_LABEL_ROSTER "peyk/v1 roster"
+#define WIRE_LABEL_LEAVE "peyk/v1 leave"
+#define WIRE_LABEL_GROUP_MESSAGE "peyk/v1 group message"
 
 /* Bytes by which a serialized SignedMessage exceeds its content at most. */
 #define WIRE_SIGNED_OVERHEAD ((size_t)80)

@@ -38,6 +38,12 @@
 #define STORE_IDENTITY_MAX ((size_t)2048)     /* bytes of a signed identity */
 #define STORE_PASSWORD_HASH_MAX ((size_t)255) /* bytes of a PHC string */
 #define STORE_MESSAGE_MAX ((size_t)255)       /* bytes of a refusal's text */
+#define STORE_GROUP_MEMBERS_MAX ((size_t)1000)
+#define STORE_GROUP_NAME_MAX ((size_t)256)    /* bytes */
+#define STORE_ROSTER_MAX ((size_t)393344)     /* bytes of a signed roster */
+#define STORE_LEAVE_MAX ((size_t)256)         /* bytes of a signed leave */
+#define STORE_LETTER_MAX ((size_t)4096)       /* bytes of a letter */
+#define STORE_GROUP_LIST_MAX ((size_t)1024)   /* groups in a list */
 
 enum store_kind {
 	STORE_KIND_ACCOUNT, /* struct store_account */
@@ -47,6 +53,9 @@ enum store_kind {
 	STORE_KIND_FETCH,   /* struct store_poll */
 	STORE_KIND_LOOKUP,  /* struct store_lookup */
 	STORE_KIND_REFUSE,  /* struct store_refuse */
+	STORE_KIND_GROUP_LEAVE,  /* struct store_group_leave */
+	STORE_KIND_GROUP_READ,   /* struct store_group_read */
+	STORE_KIND_GROUP_LIST,   /* struct store_group_list */
 };
 
 /*
@@ -176,10 +185,14 @@ enum store_send_outcome {
 	STORE_SEND_OUTCOME_STORED = 1,
 	STORE_SEND_OUTCOME_UNKNOWN_RECIPIENT = 2, /* never an account's key */
 	STORE_SEND_OUTCOME_STALE_RECIPIENT = 3,   /* replaced or gone */
+	STORE_SEND_OUTCOME_UNKNOWN_GROUP = 4,     /* or the sender is not in it */
+	STORE_SEND_OUTCOME_STALE_EPOCH = 5,
 };
 
 struct store_send_message {
-	uint8_t recipient_key[32];
+	uint8_t recipient_key[32]; /* unless group_id is set */
+	int64_t group_id;          /* 0: for one recipient */
+	uint32_t epoch;            /* with group_id */
 	struct bytes ciphertext;
 
 	enum store_send_outcome outcome;
@@ -202,11 +215,19 @@ struct store_send {
 	struct store_result result;
 };
 
-/* One pending message. */
+/*
+ * One pending message. group_id: 0 for one from user to user (a farewell
+ * too). With group_id it is a message to the group (ciphertext), a key update
+ * (roster, and the letter as ciphertext), or a leave. Owned by the operation.
+ */
 struct store_inbox_message {
 	uint8_t id[16];
-	struct bytes ciphertext; /* owned by the operation */
+	struct bytes ciphertext;
 	uint64_t stored_at_ms;   /* Unix time */
+	int64_t group_id;
+	uint32_t epoch;          /* of a message and of a key update */
+	struct bytes roster;
+	struct bytes leave;
 };
 
 /*
@@ -267,6 +288,162 @@ struct store_refuse {
 	const char *message;
 
 	struct store_result result;
+};
+
+/* ---- Groups (docs/protocol.md section 13) ---- */
+
+/* What becomes of an operation on a group. The numbers are stored. */
+enum store_group_verdict {
+	STORE_GROUP_VERDICT_DONE,
+	STORE_GROUP_VERDICT_UNKNOWN,   /* no such group, or not a member */
+	STORE_GROUP_VERDICT_NOT_ADMIN,
+	STORE_GROUP_VERDICT_MOVED,     /* the epoch, share or roster is another */
+	/* The members, or who gets a letter, are not what they must be. */
+	STORE_GROUP_VERDICT_UNFIT,
+	/* A key is no account's current one. */
+	STORE_GROUP_VERDICT_STALE_MEMBER,
+	STORE_GROUP_VERDICT_WRONG_ROSTER, /* another name or admin than allowed */
+	STORE_GROUP_VERDICT_ADMIN_LEAVES,
+	STORE_GROUP_VERDICT_NO_KEY,    /* it is in epoch 0 */
+};
+
+#define STORE_GROUP_VERDICT_COUNT (STORE_GROUP_VERDICT_NO_KEY + 1)
+
+/* The result that is stored with a number for each verdict but DONE. */
+struct store_refusal {
+	uint32_t code; /* gRPC status, not 0 */
+	const char *message;
+};
+
+/* The head of all of them. Set after the operation, as outcomes of a Send. */
+struct store_group_head {
+	struct store_operation operation;
+	struct store_number number;
+	int64_t group_id;
+	const struct store_refusal *refusals; /* by verdict; static */
+
+	struct store_result result;
+	enum store_group_verdict verdict; /* of reads; otherwise result.code */
+};
+
+/*
+ * STORE_KIND_GROUP_CREATE: the group with its admin, the caller, and members,
+ * in epoch 0. head.group_id: 63 fresh random bits, not 0; with REPEATED it is
+ * the one that was stored. STALE_MEMBER.
+ */
+struct store_group_create {
+	struct store_group_head head;
+	struct bytes name;
+	uint8_t next_share[32];
+	uint8_t next_share_hash[32];
+	const uint8_t (*member_keys)[32]; /* without the caller's; no doubles */
+	size_t member_count;
+
+	uint8_t current_share[32]; /* the share as it is stored */
+};
+
+/* A member of the new roster, or one that is removed. */
+struct store_group_member {
+	uint8_t signing_key[32];
+	struct bytes letter; /* empty: none */
+};
+
+/*
+ * STORE_KIND_GROUP_UPDATE: the next epoch. In one transaction: the epoch, name
+ * and admin, who is a member, the roster, the next share; and for every other
+ * member of the new roster a key update in its inbox, for removed ones their
+ * letter as a message from user to user.
+ *
+ * DONE if the caller is the admin, epoch is the next one, share_hash and
+ * previous_hash are the stored ones (in epoch 1 there is no previous one),
+ * name and admin change only where that is allowed, every member's key is
+ * current, and the accounts of members are those of the group that have not
+ * left, without the removed and with the added ones. Who has left may be
+ * added again. Those who have left are no members afterwards.
+ */
+struct store_group_update {
+	struct store_group_head head;
+	uint32_t epoch;
+	uint8_t share_hash[32];
+	uint8_t previous_hash[32]; /* zeros in epoch 1 */
+	uint8_t roster_hash[32];
+	struct bytes roster;       /* a serialized SignedMessage */
+	struct bytes name;
+	uint8_t admin_key[32];
+	bool may_rename, may_hand_over;
+	/* As the roster has them, the caller too, whose letter is empty;
+	   every other one has a letter, which the caller has checked. */
+	const struct store_group_member *members;
+	size_t member_count;
+	const uint8_t (*added_keys)[32]; /* among them */
+	size_t added_count;
+	const struct store_group_member *removed;
+	size_t removed_count;
+	uint8_t next_share[32]; /* fresh */
+	uint8_t next_share_hash[32];
+
+	/* With code 0: the share as it is stored, if the caller is admin. */
+	bool is_admin;
+	uint8_t current_share[32];
+};
+
+/*
+ * STORE_KIND_GROUP_LEAVE: the caller leaves; every other member that has not
+ * left gets the statement. UNKNOWN, ADMIN_LEAVES, NO_KEY.
+ */
+struct store_group_leave {
+	struct store_group_head head;
+	struct bytes leave; /* a serialized SignedMessage */
+};
+
+/*
+ * STORE_KIND_GROUP_DELETE: the group, and letters to members as messages from
+ * user to user. UNKNOWN, NOT_ADMIN, MOVED (another epoch), UNFIT (a letter for
+ * who is no other member).
+ */
+struct store_group_delete {
+	struct store_group_head head;
+	uint32_t epoch;
+	const struct store_group_member *letters;
+	size_t letter_count;
+};
+
+/*
+ * STORE_KIND_GROUP_READ: how a group stands. Read with CLAIMED, and with
+ * REPEATED if result.code is 0; then verdict is DONE, or UNKNOWN (a repeat
+ * finds that it has gone meanwhile). Results are owned by the operation.
+ */
+struct store_group_read {
+	struct store_group_head head;
+
+	uint32_t epoch;
+	struct bytes name;
+	struct bytes roster; /* empty in epoch 0 */
+	const struct bytes *leaves;
+	size_t leave_count;
+	bool is_admin; /* only then the next three */
+	uint8_t next_share[32];
+	const uint8_t (*member_keys)[32]; /* in epoch 0 */
+	size_t member_count;
+};
+
+struct store_group_entry {
+	int64_t group_id;
+	struct bytes name;
+	uint32_t epoch;
+	bool is_admin;
+};
+
+/*
+ * STORE_KIND_GROUP_LIST: the caller's groups above head.group_id, by id, that
+ * it has not left. Read as GROUP_READ. Results are owned by the operation.
+ */
+struct store_group_list {
+	struct store_group_head head;
+
+	const struct store_group_entry *entries;
+	size_t entry_count; /* up to STORE_GROUP_LIST_MAX */
+	bool has_more;
 };
 
 /* Frees what the results own. A zeroed operation is fine. */

@@ -52,7 +52,142 @@ void   peyk__v1__message_content__free_unpacked
   assert(message->base.descriptor == &peyk__v1__message_content__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor peyk__v1__message_content__field_descriptors[8] =
+void   peyk__v1__group_key__init
+                     (Peyk__V1__GroupKey         *message)
+{
+  static const Peyk__V1__GroupKey init_value = PEYK__V1__GROUP_KEY__INIT;
+  *message = init_value;
+}
+size_t peyk__v1__group_key__get_packed_size
+                     (const Peyk__V1__GroupKey *message)
+{
+  assert(message->base.descriptor == &peyk__v1__group_key__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t peyk__v1__group_key__pack
+                     (const Peyk__V1__GroupKey *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &peyk__v1__group_key__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t peyk__v1__group_key__pack_to_buffer
+                     (const Peyk__V1__GroupKey *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &peyk__v1__group_key__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Peyk__V1__GroupKey *
+       peyk__v1__group_key__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Peyk__V1__GroupKey *)
+     protobuf_c_message_unpack (&peyk__v1__group_key__descriptor,
+                                allocator, len, data);
+}
+void   peyk__v1__group_key__free_unpacked
+                     (Peyk__V1__GroupKey *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &peyk__v1__group_key__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   peyk__v1__group_farewell__init
+                     (Peyk__V1__GroupFarewell         *message)
+{
+  static const Peyk__V1__GroupFarewell init_value = PEYK__V1__GROUP_FAREWELL__INIT;
+  *message = init_value;
+}
+size_t peyk__v1__group_farewell__get_packed_size
+                     (const Peyk__V1__GroupFarewell *message)
+{
+  assert(message->base.descriptor == &peyk__v1__group_farewell__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t peyk__v1__group_farewell__pack
+                     (const Peyk__V1__GroupFarewell *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &peyk__v1__group_farewell__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t peyk__v1__group_farewell__pack_to_buffer
+                     (const Peyk__V1__GroupFarewell *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &peyk__v1__group_farewell__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Peyk__V1__GroupFarewell *
+       peyk__v1__group_farewell__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Peyk__V1__GroupFarewell *)
+     protobuf_c_message_unpack (&peyk__v1__group_farewell__descriptor,
+                                allocator, len, data);
+}
+void   peyk__v1__group_farewell__free_unpacked
+                     (Peyk__V1__GroupFarewell *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &peyk__v1__group_farewell__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   peyk__v1__group_message_content__init
+                     (Peyk__V1__GroupMessageContent         *message)
+{
+  static const Peyk__V1__GroupMessageContent init_value = PEYK__V1__GROUP_MESSAGE_CONTENT__INIT;
+  *message = init_value;
+}
+size_t peyk__v1__group_message_content__get_packed_size
+                     (const Peyk__V1__GroupMessageContent *message)
+{
+  assert(message->base.descriptor == &peyk__v1__group_message_content__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t peyk__v1__group_message_content__pack
+                     (const Peyk__V1__GroupMessageContent *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &peyk__v1__group_message_content__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t peyk__v1__group_message_content__pack_to_buffer
+                     (const Peyk__V1__GroupMessageContent *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &peyk__v1__group_message_content__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Peyk__V1__GroupMessageContent *
+       peyk__v1__group_message_content__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Peyk__V1__GroupMessageContent *)
+     protobuf_c_message_unpack (&peyk__v1__group_message_content__descriptor,
+                                allocator, len, data);
+}
+void   peyk__v1__group_message_content__free_unpacked
+                     (Peyk__V1__GroupMessageContent *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &peyk__v1__group_message_content__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+static const ProtobufCFieldDescriptor peyk__v1__message_content__field_descriptors[10] =
 {
   {
     "sender",
@@ -139,6 +274,30 @@ static const ProtobufCFieldDescriptor peyk__v1__message_content__field_descripto
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "group_key",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Peyk__V1__MessageContent, body_case),
+    offsetof(Peyk__V1__MessageContent, group_key),
+    &peyk__v1__group_key__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "group_farewell",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Peyk__V1__MessageContent, body_case),
+    offsetof(Peyk__V1__MessageContent, group_farewell),
+    &peyk__v1__group_farewell__descriptor,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "padding",
     15,
     PROTOBUF_C_LABEL_NONE,
@@ -153,8 +312,10 @@ static const ProtobufCFieldDescriptor peyk__v1__message_content__field_descripto
 };
 static const unsigned peyk__v1__message_content__field_indices_by_name[] = {
   4,   /* field[4] = counter */
+  8,   /* field[8] = group_farewell */
+  7,   /* field[7] = group_key */
   2,   /* field[2] = message_id */
-  7,   /* field[7] = padding */
+  9,   /* field[9] = padding */
   5,   /* field[5] = previous_hash */
   1,   /* field[1] = recipient_key */
   0,   /* field[0] = sender */
@@ -164,8 +325,8 @@ static const unsigned peyk__v1__message_content__field_indices_by_name[] = {
 static const ProtobufCIntRange peyk__v1__message_content__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 15, 7 },
-  { 0, 8 }
+  { 15, 9 },
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor peyk__v1__message_content__descriptor =
 {
@@ -175,10 +336,333 @@ const ProtobufCMessageDescriptor peyk__v1__message_content__descriptor =
   "Peyk__V1__MessageContent",
   "peyk.v1",
   sizeof(Peyk__V1__MessageContent),
-  8,
+  10,
   peyk__v1__message_content__field_descriptors,
   peyk__v1__message_content__field_indices_by_name,
   2,  peyk__v1__message_content__number_ranges,
   (ProtobufCMessageInit) peyk__v1__message_content__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor peyk__v1__group_key__field_descriptors[5] =
+{
+  {
+    "group_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupKey, group_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupKey, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "roster_hash",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupKey, roster_hash),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "admin_secret",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupKey, admin_secret),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "server_share",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupKey, server_share),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned peyk__v1__group_key__field_indices_by_name[] = {
+  3,   /* field[3] = admin_secret */
+  1,   /* field[1] = epoch */
+  0,   /* field[0] = group_id */
+  2,   /* field[2] = roster_hash */
+  4,   /* field[4] = server_share */
+};
+static const ProtobufCIntRange peyk__v1__group_key__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor peyk__v1__group_key__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "peyk.v1.GroupKey",
+  "GroupKey",
+  "Peyk__V1__GroupKey",
+  "peyk.v1",
+  sizeof(Peyk__V1__GroupKey),
+  5,
+  peyk__v1__group_key__field_descriptors,
+  peyk__v1__group_key__field_indices_by_name,
+  1,  peyk__v1__group_key__number_ranges,
+  (ProtobufCMessageInit) peyk__v1__group_key__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor peyk__v1__group_farewell__field_descriptors[3] =
+{
+  {
+    "group_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupFarewell, group_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupFarewell, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_deleted",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupFarewell, is_deleted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned peyk__v1__group_farewell__field_indices_by_name[] = {
+  1,   /* field[1] = epoch */
+  0,   /* field[0] = group_id */
+  2,   /* field[2] = is_deleted */
+};
+static const ProtobufCIntRange peyk__v1__group_farewell__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor peyk__v1__group_farewell__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "peyk.v1.GroupFarewell",
+  "GroupFarewell",
+  "Peyk__V1__GroupFarewell",
+  "peyk.v1",
+  sizeof(Peyk__V1__GroupFarewell),
+  3,
+  peyk__v1__group_farewell__field_descriptors,
+  peyk__v1__group_farewell__field_indices_by_name,
+  1,  peyk__v1__group_farewell__number_ranges,
+  (ProtobufCMessageInit) peyk__v1__group_farewell__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor peyk__v1__group_message_content__field_descriptors[11] =
+{
+  {
+    "group_id",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, group_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "roster_hash",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, roster_hash),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sender_key",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, sender_key),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "index",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, index),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "message_id",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, message_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sent_at_ms",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, sent_at_ms),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "counter",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, counter),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "previous_hash",
+    9,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, previous_hash),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "text",
+    10,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Peyk__V1__GroupMessageContent, body_case),
+    offsetof(Peyk__V1__GroupMessageContent, text),
+    NULL,
+    &protobuf_c_empty_string,
+    0 | PROTOBUF_C_FIELD_FLAG_ONEOF,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "padding",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__GroupMessageContent, padding),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned peyk__v1__group_message_content__field_indices_by_name[] = {
+  7,   /* field[7] = counter */
+  1,   /* field[1] = epoch */
+  0,   /* field[0] = group_id */
+  4,   /* field[4] = index */
+  5,   /* field[5] = message_id */
+  10,   /* field[10] = padding */
+  8,   /* field[8] = previous_hash */
+  2,   /* field[2] = roster_hash */
+  3,   /* field[3] = sender_key */
+  6,   /* field[6] = sent_at_ms */
+  9,   /* field[9] = text */
+};
+static const ProtobufCIntRange peyk__v1__group_message_content__number_ranges[2 + 1] =
+{
+  { 1, 0 },
+  { 15, 10 },
+  { 0, 11 }
+};
+const ProtobufCMessageDescriptor peyk__v1__group_message_content__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "peyk.v1.GroupMessageContent",
+  "GroupMessageContent",
+  "Peyk__V1__GroupMessageContent",
+  "peyk.v1",
+  sizeof(Peyk__V1__GroupMessageContent),
+  11,
+  peyk__v1__group_message_content__field_descriptors,
+  peyk__v1__group_message_content__field_indices_by_name,
+  2,  peyk__v1__group_message_content__number_ranges,
+  (ProtobufCMessageInit) peyk__v1__group_message_content__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

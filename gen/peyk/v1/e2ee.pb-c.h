@@ -17,6 +17,9 @@ PROTOBUF_C__BEGIN_DECLS
 #include "peyk/v1/payload.pb-c.h"
 
 typedef struct Peyk__V1__MessageContent Peyk__V1__MessageContent;
+typedef struct Peyk__V1__GroupKey Peyk__V1__GroupKey;
+typedef struct Peyk__V1__GroupFarewell Peyk__V1__GroupFarewell;
+typedef struct Peyk__V1__GroupMessageContent Peyk__V1__GroupMessageContent;
 
 
 /* --- enums --- */
@@ -26,7 +29,9 @@ typedef struct Peyk__V1__MessageContent Peyk__V1__MessageContent;
 
 typedef enum {
   PEYK__V1__MESSAGE_CONTENT__BODY__NOT_SET = 0,
-  PEYK__V1__MESSAGE_CONTENT__BODY_TEXT = 7
+  PEYK__V1__MESSAGE_CONTENT__BODY_TEXT = 7,
+  PEYK__V1__MESSAGE_CONTENT__BODY_GROUP_KEY = 8,
+  PEYK__V1__MESSAGE_CONTENT__BODY_GROUP_FAREWELL = 9
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(PEYK__V1__MESSAGE_CONTENT__BODY__CASE)
 } Peyk__V1__MessageContent__BodyCase;
 
@@ -79,11 +84,155 @@ struct  Peyk__V1__MessageContent
      * UTF-8 text, 1 to 65536 bytes, for example "salam mashti".
      */
     char *text;
+    /*
+     * The key of a group's epoch, from its admin. Outside the count: counter
+     * is 0.
+     */
+    Peyk__V1__GroupKey *group_key;
+    /*
+     * The recipient was removed from a group, or the group deleted, says its
+     * admin. Outside the count: counter is 0.
+     */
+    Peyk__V1__GroupFarewell *group_farewell;
   };
 };
 #define PEYK__V1__MESSAGE_CONTENT__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__message_content__descriptor) \
     , NULL, {0,NULL}, {0,NULL}, 0, 0, {0,NULL}, {0,NULL}, PEYK__V1__MESSAGE_CONTENT__BODY__NOT_SET, {0} }
+
+
+/*
+ * What makes the key of one epoch of a group, together with its roster.
+ */
+struct  Peyk__V1__GroupKey
+{
+  ProtobufCMessage base;
+  /*
+   * The group, for example 7316214052834563920.
+   */
+  uint64_t group_id;
+  /*
+   * The epoch, for example 5.
+   */
+  uint32_t epoch;
+  /*
+   * SHA-256 of the content of its roster: 32 bytes, for example
+   * "Nvw85qY6t6LrxOOaGc8Q1/MnlnWyxQyzc44Ai7TDQB4=".
+   */
+  ProtobufCBinaryData roster_hash;
+  /*
+   * Made by the admin's client and never seen by the server: 32 bytes, for
+   * example "9CHKVeenaSZZ7O0uxwariMiYRcYnPEtFhj0gTI/K12Y=".
+   */
+  ProtobufCBinaryData admin_secret;
+  /*
+   * Made by the server: 32 bytes, for example
+   * "1T6XWccUdyyYfajRfdkk+BCqDwKnH3mVhZzYcMPAEjM=".
+   */
+  ProtobufCBinaryData server_share;
+};
+#define PEYK__V1__GROUP_KEY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__group_key__descriptor) \
+    , 0, 0, {0,NULL}, {0,NULL}, {0,NULL} }
+
+
+/*
+ * The end of a group for its recipient.
+ */
+struct  Peyk__V1__GroupFarewell
+{
+  ProtobufCMessage base;
+  /*
+   * The group, for example 7316214052834563920.
+   */
+  uint64_t group_id;
+  /*
+   * The first epoch without the recipient, for example 5; if the group was
+   * deleted, its last one.
+   */
+  uint32_t epoch;
+  /*
+   * Whether the whole group was deleted.
+   */
+  protobuf_c_boolean is_deleted;
+};
+#define PEYK__V1__GROUP_FAREWELL__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__group_farewell__descriptor) \
+    , 0, 0, 0 }
+
+
+typedef enum {
+  PEYK__V1__GROUP_MESSAGE_CONTENT__BODY__NOT_SET = 0,
+  PEYK__V1__GROUP_MESSAGE_CONTENT__BODY_TEXT = 10
+    PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(PEYK__V1__GROUP_MESSAGE_CONTENT__BODY__CASE)
+} Peyk__V1__GroupMessageContent__BodyCase;
+
+/*
+ * The signed content of a message to a group. Label "peyk/v1 group message".
+ * Padded as MessageContent is.
+ */
+struct  Peyk__V1__GroupMessageContent
+{
+  ProtobufCMessage base;
+  /*
+   * The group, for example 7316214052834563920.
+   */
+  uint64_t group_id;
+  /*
+   * The epoch, for example 5.
+   */
+  uint32_t epoch;
+  /*
+   * SHA-256 of the content of the epoch's roster, as the sender has it: 32
+   * bytes, for example "Nvw85qY6t6LrxOOaGc8Q1/MnlnWyxQyzc44Ai7TDQB4=".
+   */
+  ProtobufCBinaryData roster_hash;
+  /*
+   * The sender's signing key, which is in the roster: 32 bytes, for example
+   * "36E9G2BO8mDe/pqJ2jhur6gg0mcJHRnbtpyMSkFq3cE=".
+   */
+  ProtobufCBinaryData sender_key;
+  /*
+   * The place in the sender's chain of keys of this epoch, from 0, for example
+   * 7.
+   */
+  uint64_t index;
+  /*
+   * Chosen by the sender, random: 16 bytes, for example
+   * "x0g3KMM9d5E1Bc+3Q+BXSg==". A recipient drops a repeated one from the same
+   * sender key.
+   */
+  ProtobufCBinaryData message_id;
+  /*
+   * The sender's clock, Unix time in milliseconds, for example 1795307654000.
+   */
+  uint64_t sent_at_ms;
+  /*
+   * Counts the messages of this sender key to this group in all epochs, from
+   * 1.
+   */
+  uint64_t counter;
+  /*
+   * SHA-256 of the content of the previous one; empty with counter 1, else 32
+   * bytes, for example "Nvw85qY6t6LrxOOaGc8Q1/MnlnWyxQyzc44Ai7TDQB4=".
+   */
+  ProtobufCBinaryData previous_hash;
+  /*
+   * Zero bytes that bring the content to its padded size: at most 131072
+   * bytes, for example "AAAAAAAAAAAAAAAA...".
+   */
+  ProtobufCBinaryData padding;
+  Peyk__V1__GroupMessageContent__BodyCase body_case;
+  union {
+    /*
+     * UTF-8 text, 1 to 65536 bytes, for example "salam mashti".
+     */
+    char *text;
+  };
+};
+#define PEYK__V1__GROUP_MESSAGE_CONTENT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__group_message_content__descriptor) \
+    , 0, 0, {0,NULL}, {0,NULL}, 0, {0,NULL}, 0, 0, {0,NULL}, {0,NULL}, PEYK__V1__GROUP_MESSAGE_CONTENT__BODY__NOT_SET, {0} }
 
 
 /* Peyk__V1__MessageContent methods */
@@ -105,10 +254,76 @@ Peyk__V1__MessageContent *
 void   peyk__v1__message_content__free_unpacked
                      (Peyk__V1__MessageContent *message,
                       ProtobufCAllocator *allocator);
+/* Peyk__V1__GroupKey methods */
+void   peyk__v1__group_key__init
+                     (Peyk__V1__GroupKey         *message);
+size_t peyk__v1__group_key__get_packed_size
+                     (const Peyk__V1__GroupKey   *message);
+size_t peyk__v1__group_key__pack
+                     (const Peyk__V1__GroupKey   *message,
+                      uint8_t             *out);
+size_t peyk__v1__group_key__pack_to_buffer
+                     (const Peyk__V1__GroupKey   *message,
+                      ProtobufCBuffer     *buffer);
+Peyk__V1__GroupKey *
+       peyk__v1__group_key__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   peyk__v1__group_key__free_unpacked
+                     (Peyk__V1__GroupKey *message,
+                      ProtobufCAllocator *allocator);
+/* Peyk__V1__GroupFarewell methods */
+void   peyk__v1__group_farewell__init
+                     (Peyk__V1__GroupFarewell         *message);
+size_t peyk__v1__group_farewell__get_packed_size
+                     (const Peyk__V1__GroupFarewell   *message);
+size_t peyk__v1__group_farewell__pack
+                     (const Peyk__V1__GroupFarewell   *message,
+                      uint8_t             *out);
+size_t peyk__v1__group_farewell__pack_to_buffer
+                     (const Peyk__V1__GroupFarewell   *message,
+                      ProtobufCBuffer     *buffer);
+Peyk__V1__GroupFarewell *
+       peyk__v1__group_farewell__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   peyk__v1__group_farewell__free_unpacked
+                     (Peyk__V1__GroupFarewell *message,
+                      ProtobufCAllocator *allocator);
+/* Peyk__V1__GroupMessageContent methods */
+void   peyk__v1__group_message_content__init
+                     (Peyk__V1__GroupMessageContent         *message);
+size_t peyk__v1__group_message_content__get_packed_size
+                     (const Peyk__V1__GroupMessageContent   *message);
+size_t peyk__v1__group_message_content__pack
+                     (const Peyk__V1__GroupMessageContent   *message,
+                      uint8_t             *out);
+size_t peyk__v1__group_message_content__pack_to_buffer
+                     (const Peyk__V1__GroupMessageContent   *message,
+                      ProtobufCBuffer     *buffer);
+Peyk__V1__GroupMessageContent *
+       peyk__v1__group_message_content__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   peyk__v1__group_message_content__free_unpacked
+                     (Peyk__V1__GroupMessageContent *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Peyk__V1__MessageContent_Closure)
                  (const Peyk__V1__MessageContent *message,
+                  void *closure_data);
+typedef void (*Peyk__V1__GroupKey_Closure)
+                 (const Peyk__V1__GroupKey *message,
+                  void *closure_data);
+typedef void (*Peyk__V1__GroupFarewell_Closure)
+                 (const Peyk__V1__GroupFarewell *message,
+                  void *closure_data);
+typedef void (*Peyk__V1__GroupMessageContent_Closure)
+                 (const Peyk__V1__GroupMessageContent *message,
                   void *closure_data);
 
 /* --- services --- */
@@ -117,6 +332,9 @@ typedef void (*Peyk__V1__MessageContent_Closure)
 /* --- descriptors --- */
 
 extern const ProtobufCMessageDescriptor peyk__v1__message_content__descriptor;
+extern const ProtobufCMessageDescriptor peyk__v1__group_key__descriptor;
+extern const ProtobufCMessageDescriptor peyk__v1__group_farewell__descriptor;
+extern const ProtobufCMessageDescriptor peyk__v1__group_message_content__descriptor;
 
 PROTOBUF_C__END_DECLS
 

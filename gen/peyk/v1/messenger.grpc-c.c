@@ -526,6 +526,1014 @@ open_messenger_poll(struct rpc_server_call *call,
 	peer->open(peer, call, &messenger_poll_sealed, request);
 }
 
+/* ---- peyk.v1.Messenger.CreateGroup ---- */
+
+const struct rpc_method messenger_create_group_method = {
+	.path = "/peyk.v1.Messenger/CreateGroup",
+	.service = "peyk.v1.Messenger",
+	.name = "CreateGroup",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_create_group_sealed = {
+	.method = &messenger_create_group_method,
+	.path = "/peyk.v1.Messenger/CreateGroup",
+	.name = "CreateGroup",
+	.index = 4,
+	.request = &peyk__v1__create_group_request__descriptor,
+	.response = &peyk__v1__create_group_response__descriptor,
+};
+
+enum status
+messenger_create_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__CreateGroupRequest *request,
+    Peyk__V1__CreateGroupResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_create_group_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__CreateGroupResponse *)message;
+	return st;
+}
+
+void
+messenger_create_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__CreateGroupResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_create_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_create_group_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_create_group_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_create_group_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_create_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_create_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_create_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->create_group == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->create_group(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_create_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_create_group_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.AddMember ---- */
+
+const struct rpc_method messenger_add_member_method = {
+	.path = "/peyk.v1.Messenger/AddMember",
+	.service = "peyk.v1.Messenger",
+	.name = "AddMember",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_add_member_sealed = {
+	.method = &messenger_add_member_method,
+	.path = "/peyk.v1.Messenger/AddMember",
+	.name = "AddMember",
+	.index = 5,
+	.request = &peyk__v1__add_member_request__descriptor,
+	.response = &peyk__v1__key_update_response__descriptor,
+};
+
+enum status
+messenger_add_member(struct rpc_sealed_client *peer,
+    const Peyk__V1__AddMemberRequest *request,
+    Peyk__V1__KeyUpdateResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_add_member_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__KeyUpdateResponse *)message;
+	return st;
+}
+
+void
+messenger_add_member_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_add_member_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_add_member_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_add_member_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_add_member_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_add_member_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_add_member_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_add_member(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->add_member == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->add_member(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_add_member(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_add_member_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.RemoveMember ---- */
+
+const struct rpc_method messenger_remove_member_method = {
+	.path = "/peyk.v1.Messenger/RemoveMember",
+	.service = "peyk.v1.Messenger",
+	.name = "RemoveMember",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_remove_member_sealed = {
+	.method = &messenger_remove_member_method,
+	.path = "/peyk.v1.Messenger/RemoveMember",
+	.name = "RemoveMember",
+	.index = 6,
+	.request = &peyk__v1__remove_member_request__descriptor,
+	.response = &peyk__v1__key_update_response__descriptor,
+};
+
+enum status
+messenger_remove_member(struct rpc_sealed_client *peer,
+    const Peyk__V1__RemoveMemberRequest *request,
+    Peyk__V1__KeyUpdateResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_remove_member_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__KeyUpdateResponse *)message;
+	return st;
+}
+
+void
+messenger_remove_member_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_remove_member_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_remove_member_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_remove_member_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_remove_member_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_remove_member_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_remove_member_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_remove_member(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->remove_member == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->remove_member(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_remove_member(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_remove_member_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.LeaveGroup ---- */
+
+const struct rpc_method messenger_leave_group_method = {
+	.path = "/peyk.v1.Messenger/LeaveGroup",
+	.service = "peyk.v1.Messenger",
+	.name = "LeaveGroup",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_leave_group_sealed = {
+	.method = &messenger_leave_group_method,
+	.path = "/peyk.v1.Messenger/LeaveGroup",
+	.name = "LeaveGroup",
+	.index = 7,
+	.request = &peyk__v1__leave_group_request__descriptor,
+	.response = &peyk__v1__leave_group_response__descriptor,
+};
+
+enum status
+messenger_leave_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__LeaveGroupRequest *request,
+    Peyk__V1__LeaveGroupResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_leave_group_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__LeaveGroupResponse *)message;
+	return st;
+}
+
+void
+messenger_leave_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__LeaveGroupResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_leave_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_leave_group_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_leave_group_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_leave_group_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_leave_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_leave_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_leave_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->leave_group == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->leave_group(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_leave_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_leave_group_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.RotateGroupKey ---- */
+
+const struct rpc_method messenger_rotate_group_key_method = {
+	.path = "/peyk.v1.Messenger/RotateGroupKey",
+	.service = "peyk.v1.Messenger",
+	.name = "RotateGroupKey",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_rotate_group_key_sealed = {
+	.method = &messenger_rotate_group_key_method,
+	.path = "/peyk.v1.Messenger/RotateGroupKey",
+	.name = "RotateGroupKey",
+	.index = 8,
+	.request = &peyk__v1__rotate_group_key_request__descriptor,
+	.response = &peyk__v1__key_update_response__descriptor,
+};
+
+enum status
+messenger_rotate_group_key(struct rpc_sealed_client *peer,
+    const Peyk__V1__RotateGroupKeyRequest *request,
+    Peyk__V1__KeyUpdateResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_rotate_group_key_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__KeyUpdateResponse *)message;
+	return st;
+}
+
+void
+messenger_rotate_group_key_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_rotate_group_key_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_rotate_group_key_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_rotate_group_key_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_rotate_group_key_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_rotate_group_key_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_rotate_group_key_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_rotate_group_key(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->rotate_group_key == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->rotate_group_key(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_rotate_group_key(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_rotate_group_key_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.GetGroup ---- */
+
+const struct rpc_method messenger_get_group_method = {
+	.path = "/peyk.v1.Messenger/GetGroup",
+	.service = "peyk.v1.Messenger",
+	.name = "GetGroup",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_get_group_sealed = {
+	.method = &messenger_get_group_method,
+	.path = "/peyk.v1.Messenger/GetGroup",
+	.name = "GetGroup",
+	.index = 9,
+	.request = &peyk__v1__get_group_request__descriptor,
+	.response = &peyk__v1__get_group_response__descriptor,
+};
+
+enum status
+messenger_get_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__GetGroupRequest *request,
+    Peyk__V1__GetGroupResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_get_group_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__GetGroupResponse *)message;
+	return st;
+}
+
+void
+messenger_get_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__GetGroupResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_get_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_get_group_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_get_group_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_get_group_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_get_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_get_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_get_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->get_group == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->get_group(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_get_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_get_group_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.ListGroups ---- */
+
+const struct rpc_method messenger_list_groups_method = {
+	.path = "/peyk.v1.Messenger/ListGroups",
+	.service = "peyk.v1.Messenger",
+	.name = "ListGroups",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_list_groups_sealed = {
+	.method = &messenger_list_groups_method,
+	.path = "/peyk.v1.Messenger/ListGroups",
+	.name = "ListGroups",
+	.index = 10,
+	.request = &peyk__v1__list_groups_request__descriptor,
+	.response = &peyk__v1__list_groups_response__descriptor,
+};
+
+enum status
+messenger_list_groups(struct rpc_sealed_client *peer,
+    const Peyk__V1__ListGroupsRequest *request,
+    Peyk__V1__ListGroupsResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_list_groups_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__ListGroupsResponse *)message;
+	return st;
+}
+
+void
+messenger_list_groups_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__ListGroupsResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_list_groups_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_list_groups_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_list_groups_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_list_groups_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_list_groups_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_list_groups_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_list_groups(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->list_groups == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->list_groups(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_list_groups(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_list_groups_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.UpdateGroup ---- */
+
+const struct rpc_method messenger_update_group_method = {
+	.path = "/peyk.v1.Messenger/UpdateGroup",
+	.service = "peyk.v1.Messenger",
+	.name = "UpdateGroup",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_update_group_sealed = {
+	.method = &messenger_update_group_method,
+	.path = "/peyk.v1.Messenger/UpdateGroup",
+	.name = "UpdateGroup",
+	.index = 11,
+	.request = &peyk__v1__update_group_request__descriptor,
+	.response = &peyk__v1__key_update_response__descriptor,
+};
+
+enum status
+messenger_update_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__UpdateGroupRequest *request,
+    Peyk__V1__KeyUpdateResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_update_group_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__KeyUpdateResponse *)message;
+	return st;
+}
+
+void
+messenger_update_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_update_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_update_group_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_update_group_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_update_group_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_update_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_update_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_update_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->update_group == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->update_group(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_update_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_update_group_sealed, request);
+}
+
+/* ---- peyk.v1.Messenger.DeleteGroup ---- */
+
+const struct rpc_method messenger_delete_group_method = {
+	.path = "/peyk.v1.Messenger/DeleteGroup",
+	.service = "peyk.v1.Messenger",
+	.name = "DeleteGroup",
+	.kind = RPC_METHOD_UNARY,
+	.request = &peyk__v1__sealed_request__descriptor,
+	.response = &peyk__v1__sealed_response__descriptor,
+};
+
+const struct rpc_sealed_method messenger_delete_group_sealed = {
+	.method = &messenger_delete_group_method,
+	.path = "/peyk.v1.Messenger/DeleteGroup",
+	.name = "DeleteGroup",
+	.index = 12,
+	.request = &peyk__v1__delete_group_request__descriptor,
+	.response = &peyk__v1__delete_group_response__descriptor,
+};
+
+enum status
+messenger_delete_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__DeleteGroupRequest *request,
+    Peyk__V1__DeleteGroupResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_sealed_client_call(peer, &messenger_delete_group_sealed,
+	    (const ProtobufCMessage *)request, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__DeleteGroupResponse *)message;
+	return st;
+}
+
+void
+messenger_delete_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__DeleteGroupResponse *response)
+{
+	rpc_sealed_caller_reply(caller, (const ProtobufCMessage *)response);
+}
+
+enum status
+messenger_delete_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_unary_message(client,
+	    &messenger_delete_group_method, options,
+	    (const ProtobufCMessage *)request, &message, status);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+enum status
+messenger_delete_group_raw_start(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call)
+{
+	return rpc_client_call_start_message(client, &messenger_delete_group_method,
+	    options, (const ProtobufCMessage *)request, events, call);
+}
+
+enum status
+messenger_delete_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response)
+{
+	ProtobufCMessage *message = NULL;
+	enum status st = rpc_client_call_unpack(call, &message);
+
+	if (st == STATUS_OK)
+		*response = (Peyk__V1__SealedResponse *)message;
+	return st;
+}
+
+void
+messenger_delete_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response)
+{
+	rpc_server_call_reply_message(
+	    call, (const ProtobufCMessage *)response);
+}
+
+static void
+invoke_messenger_delete_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	const struct messenger_handlers *table = handlers;
+	const ProtobufCMessage *message;
+
+	if (table->delete_group == NULL)
+		rpc_stub_unimplemented(call);
+	else if ((message = rpc_stub_request(call, request)) != NULL)
+		table->delete_group(service, call,
+		    (const Peyk__V1__SealedRequest *)message);
+}
+
+static void
+open_messenger_delete_group(struct rpc_server_call *call,
+    const void *handlers, void *service, struct bytes request)
+{
+	struct rpc_sealed_server *peer = service;
+
+	(void)handlers;
+	peer->open(peer, call, &messenger_delete_group_sealed, request);
+}
+
 /* ---- Service peyk.v1.Messenger ---- */
 
 const struct rpc_method *const messenger_methods[] = {
@@ -534,6 +1542,15 @@ const struct rpc_method *const messenger_methods[] = {
 	&messenger_get_public_key_method,
 	&messenger_send_method,
 	&messenger_poll_method,
+	&messenger_create_group_method,
+	&messenger_add_member_method,
+	&messenger_remove_member_method,
+	&messenger_leave_group_method,
+	&messenger_rotate_group_key_method,
+	&messenger_get_group_method,
+	&messenger_list_groups_method,
+	&messenger_update_group_method,
+	&messenger_delete_group_method,
 	NULL,
 };
 
@@ -558,6 +1575,33 @@ messenger_register(struct rpc_server *server,
 	if (st == STATUS_OK)
 		st = rpc_server_register(server, &messenger_poll_method,
 		    invoke_messenger_poll, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_create_group_method,
+		    invoke_messenger_create_group, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_add_member_method,
+		    invoke_messenger_add_member, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_remove_member_method,
+		    invoke_messenger_remove_member, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_leave_group_method,
+		    invoke_messenger_leave_group, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_rotate_group_key_method,
+		    invoke_messenger_rotate_group_key, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_get_group_method,
+		    invoke_messenger_get_group, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_list_groups_method,
+		    invoke_messenger_list_groups, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_update_group_method,
+		    invoke_messenger_update_group, handlers, service);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_delete_group_method,
+		    invoke_messenger_delete_group, handlers, service);
 	return st;
 }
 
@@ -566,6 +1610,15 @@ const struct rpc_sealed_method *const messenger_sealed_methods[] = {
 	&messenger_get_public_key_sealed,
 	&messenger_send_sealed,
 	&messenger_poll_sealed,
+	&messenger_create_group_sealed,
+	&messenger_add_member_sealed,
+	&messenger_remove_member_sealed,
+	&messenger_leave_group_sealed,
+	&messenger_rotate_group_key_sealed,
+	&messenger_get_group_sealed,
+	&messenger_list_groups_sealed,
+	&messenger_update_group_sealed,
+	&messenger_delete_group_sealed,
 	NULL,
 };
 
@@ -593,6 +1646,33 @@ messenger_register_sealed(struct rpc_server *server,
 	if (st == STATUS_OK)
 		st = rpc_server_register(server, &messenger_poll_method,
 		    open_messenger_poll, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_create_group_method,
+		    open_messenger_create_group, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_add_member_method,
+		    open_messenger_add_member, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_remove_member_method,
+		    open_messenger_remove_member, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_leave_group_method,
+		    open_messenger_leave_group, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_rotate_group_key_method,
+		    open_messenger_rotate_group_key, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_get_group_method,
+		    open_messenger_get_group, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_list_groups_method,
+		    open_messenger_list_groups, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_update_group_method,
+		    open_messenger_update_group, NULL, peer);
+	if (st == STATUS_OK)
+		st = rpc_server_register(server, &messenger_delete_group_method,
+		    open_messenger_delete_group, NULL, peer);
 	return st;
 }
 
@@ -604,7 +1684,7 @@ messenger_dispatch(
 {
 	enum status st;
 
-	if (method->index >= 4 ||
+	if (method->index >= 13 ||
 	    method != messenger_sealed_methods[method->index])
 		return STATUS_NOT_FOUND;
 	switch (method->index) {
@@ -642,6 +1722,87 @@ messenger_dispatch(
 		if (st == STATUS_OK)
 			handlers->poll(service, caller,
 			    (const Peyk__V1__PollRequest *)
+				caller->request);
+		return st;
+	case 4:
+		if (handlers->create_group == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->create_group(service, caller,
+			    (const Peyk__V1__CreateGroupRequest *)
+				caller->request);
+		return st;
+	case 5:
+		if (handlers->add_member == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->add_member(service, caller,
+			    (const Peyk__V1__AddMemberRequest *)
+				caller->request);
+		return st;
+	case 6:
+		if (handlers->remove_member == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->remove_member(service, caller,
+			    (const Peyk__V1__RemoveMemberRequest *)
+				caller->request);
+		return st;
+	case 7:
+		if (handlers->leave_group == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->leave_group(service, caller,
+			    (const Peyk__V1__LeaveGroupRequest *)
+				caller->request);
+		return st;
+	case 8:
+		if (handlers->rotate_group_key == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->rotate_group_key(service, caller,
+			    (const Peyk__V1__RotateGroupKeyRequest *)
+				caller->request);
+		return st;
+	case 9:
+		if (handlers->get_group == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->get_group(service, caller,
+			    (const Peyk__V1__GetGroupRequest *)
+				caller->request);
+		return st;
+	case 10:
+		if (handlers->list_groups == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->list_groups(service, caller,
+			    (const Peyk__V1__ListGroupsRequest *)
+				caller->request);
+		return st;
+	case 11:
+		if (handlers->update_group == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->update_group(service, caller,
+			    (const Peyk__V1__UpdateGroupRequest *)
+				caller->request);
+		return st;
+	case 12:
+		if (handlers->delete_group == NULL)
+			return STATUS_NOT_FOUND;
+		st = rpc_sealed_caller_unpack(caller, method, body);
+		if (st == STATUS_OK)
+			handlers->delete_group(service, caller,
+			    (const Peyk__V1__DeleteGroupRequest *)
 				caller->request);
 		return st;
 	}

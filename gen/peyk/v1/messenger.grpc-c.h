@@ -8,6 +8,7 @@
 
 #include "peyk/v1/messenger.pb-c.h"
 #include "peyk/v1/payload.pb-c.h"
+#include "peyk/v1/group.pb-c.h"
 
 #include "base/bytes.h"
 #include "base/status.h"
@@ -217,9 +218,12 @@ void messenger_get_public_key_raw_reply(struct rpc_server_call *call,
  * `to` and `text` are `peyk seal`'s own: it encrypts, and puts in their place
  * the fields of OutgoingMessage.
  *
+ * A message to a group goes to all its other members; its ciphertext is made
+ * under the group's key.
+ *
  * Refused with INVALID_ARGUMENT when there are none or more than 256, when a
- * recipient's key has not 32 bytes, or a ciphertext not 48 to 132096; then
- * nothing is stored.
+ * message has neither a recipient's key of 32 bytes nor a group or has both,
+ * or a ciphertext not 48 to 132096 bytes; then nothing is stored.
  */
 extern const struct rpc_method messenger_send_method;
 
@@ -313,6 +317,433 @@ void messenger_poll_raw_reply(struct rpc_server_call *call,
     const Peyk__V1__SealedResponse *response);
 
 /*
+ * ---- CreateGroup ----
+ *
+ * Opens a group. It gets an id and a first share of its key; its key and its
+ * roster come with the first RotateGroupKey, and until then nothing can be
+ * sent to it.
+ *
+ *     peyk seal CreateGroup --as sara '{"name": "team"}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/CreateGroup 2>&1 |
+ *       peyk open CreateGroup --as sara
+ *
+ * `peyk group create` does both.
+ *
+ * Refused with INVALID_ARGUMENT when the name is not allowed, there are more
+ * than 999 members, one is named twice, or is the caller;
+ * FAILED_PRECONDITION when a key is no account's current one.
+ */
+extern const struct rpc_method messenger_create_group_method;
+
+/* What the envelopes of CreateGroup hold. */
+extern const struct rpc_sealed_method messenger_create_group_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_create_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__CreateGroupRequest *request,
+    Peyk__V1__CreateGroupResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_create_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__CreateGroupResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_create_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_create_group_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_create_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_create_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- AddMember ----
+ *
+ * Adds members, in a new epoch with a new key. For the admin alone;
+ * `peyk group add` makes the update.
+ *
+ * Refused as KeyUpdate tells.
+ */
+extern const struct rpc_method messenger_add_member_method;
+
+/* What the envelopes of AddMember hold. */
+extern const struct rpc_sealed_method messenger_add_member_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_add_member(struct rpc_sealed_client *peer,
+    const Peyk__V1__AddMemberRequest *request,
+    Peyk__V1__KeyUpdateResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_add_member_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_add_member_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_add_member_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_add_member_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_add_member_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- RemoveMember ----
+ *
+ * Removes members, in a new epoch with a new key. For the admin alone;
+ * `peyk group remove` makes the update.
+ *
+ * Refused as KeyUpdate tells.
+ */
+extern const struct rpc_method messenger_remove_member_method;
+
+/* What the envelopes of RemoveMember hold. */
+extern const struct rpc_sealed_method messenger_remove_member_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_remove_member(struct rpc_sealed_client *peer,
+    const Peyk__V1__RemoveMemberRequest *request,
+    Peyk__V1__KeyUpdateResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_remove_member_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_remove_member_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_remove_member_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_remove_member_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_remove_member_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- LeaveGroup ----
+ *
+ * Leaves a group. The other members get the signed statement in their
+ * inboxes; the admin's client then makes a new key.
+ *
+ * Refused with NOT_FOUND when there is no such group or the caller is no
+ * member; FAILED_PRECONDITION for the admin, who hands over first, and
+ * before the first key; INVALID_ARGUMENT when the statement is not the
+ * caller's, of this group.
+ */
+extern const struct rpc_method messenger_leave_group_method;
+
+/* What the envelopes of LeaveGroup hold. */
+extern const struct rpc_sealed_method messenger_leave_group_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_leave_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__LeaveGroupRequest *request,
+    Peyk__V1__LeaveGroupResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_leave_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__LeaveGroupResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_leave_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_leave_group_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_leave_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_leave_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- RotateGroupKey ----
+ *
+ * Makes a new key for the members that there are: the first one after
+ * CreateGroup, when somebody has left, and whenever the admin asks. For the
+ * admin alone; `peyk group rotate` makes the update.
+ *
+ * Refused as KeyUpdate tells.
+ */
+extern const struct rpc_method messenger_rotate_group_key_method;
+
+/* What the envelopes of RotateGroupKey hold. */
+extern const struct rpc_sealed_method messenger_rotate_group_key_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_rotate_group_key(struct rpc_sealed_client *peer,
+    const Peyk__V1__RotateGroupKeyRequest *request,
+    Peyk__V1__KeyUpdateResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_rotate_group_key_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_rotate_group_key_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_rotate_group_key_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_rotate_group_key_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_rotate_group_key_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- GetGroup ----
+ *
+ * Returns a group's signed rosters, and who has left since the last one.
+ *
+ *     peyk seal GetGroup --as sara '{"groupId": "7316214052834563920"}' |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetGroup 2>&1 |
+ *       peyk open GetGroup --as sara
+ *
+ * Refused with NOT_FOUND when there is no such group or the caller is no
+ * member.
+ */
+extern const struct rpc_method messenger_get_group_method;
+
+/* What the envelopes of GetGroup hold. */
+extern const struct rpc_sealed_method messenger_get_group_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_get_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__GetGroupRequest *request,
+    Peyk__V1__GetGroupResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_get_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__GetGroupResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_get_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_get_group_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_get_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_get_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- ListGroups ----
+ *
+ * Lists the groups of which the caller is a member, by id.
+ *
+ *     peyk seal ListGroups --as sara |
+ *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/ListGroups 2>&1 |
+ *       peyk open ListGroups --as sara
+ */
+extern const struct rpc_method messenger_list_groups_method;
+
+/* What the envelopes of ListGroups hold. */
+extern const struct rpc_sealed_method messenger_list_groups_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_list_groups(struct rpc_sealed_client *peer,
+    const Peyk__V1__ListGroupsRequest *request,
+    Peyk__V1__ListGroupsResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_list_groups_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__ListGroupsResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_list_groups_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_list_groups_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_list_groups_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_list_groups_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- UpdateGroup ----
+ *
+ * Renames a group, or hands the admin role to another member, in a new epoch
+ * with a new key. For the admin alone; `peyk group rename` and
+ * `peyk group hand-over` make the update.
+ *
+ * Refused as KeyUpdate tells.
+ */
+extern const struct rpc_method messenger_update_group_method;
+
+/* What the envelopes of UpdateGroup hold. */
+extern const struct rpc_sealed_method messenger_update_group_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_update_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__UpdateGroupRequest *request,
+    Peyk__V1__KeyUpdateResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_update_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__KeyUpdateResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_update_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_update_group_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_update_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_update_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
+ * ---- DeleteGroup ----
+ *
+ * Deletes a group for everybody. For the admin alone. What was sent to it
+ * before stays in the inboxes.
+ *
+ * Refused with NOT_FOUND when there is no such group or the caller is no
+ * member; PERMISSION_DENIED when it is not the admin; ABORTED when the epoch
+ * is another one; FAILED_PRECONDITION when a letter is for nobody in the
+ * group.
+ */
+extern const struct rpc_method messenger_delete_group_method;
+
+/* What the envelopes of DeleteGroup hold. */
+extern const struct rpc_sealed_method messenger_delete_group_sealed;
+
+/* Calls through `peer` and waits; the response is the caller's. The
+   result is the peer's; STATUS_INVALID: its reply does not parse. */
+MUST_CHECK enum status messenger_delete_group(struct rpc_sealed_client *peer,
+    const Peyk__V1__DeleteGroupRequest *request,
+    Peyk__V1__DeleteGroupResponse **response);
+
+/* Server: answers, and frees the request. */
+void messenger_delete_group_reply(struct rpc_sealed_caller *caller,
+    const Peyk__V1__DeleteGroupResponse *response);
+
+/* Calls and waits. See rpc_client_unary_message(). */
+MUST_CHECK enum status messenger_delete_group_raw(const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    Peyk__V1__SealedResponse **response, struct rpc_status *status);
+
+/* Starts a call. See rpc_client_call_start_message(). */
+MUST_CHECK enum status messenger_delete_group_raw_start(
+    const struct rpc_client *client,
+    const struct rpc_call_options *options,
+    const Peyk__V1__SealedRequest *request,
+    const struct rpc_client_call_events *events,
+    struct rpc_client_call **call);
+
+/* The response that a call received. See rpc_client_call_unpack(). */
+MUST_CHECK enum status messenger_delete_group_raw_response(
+    const struct rpc_client_call *call, Peyk__V1__SealedResponse **response);
+
+/* Server: answers. See rpc_server_call_reply_message(). */
+void messenger_delete_group_raw_reply(struct rpc_server_call *call,
+    const Peyk__V1__SealedResponse *response);
+
+/*
  * ---- Server ----
  *
  * Handlers run on the call's worker and never block. A request lives
@@ -328,6 +759,24 @@ struct messenger_handlers {
 	void (*send)(void *service, struct rpc_server_call *call,
 	    const Peyk__V1__SealedRequest *request);
 	void (*poll)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*create_group)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*add_member)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*remove_member)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*leave_group)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*rotate_group_key)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*get_group)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*list_groups)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*update_group)(void *service, struct rpc_server_call *call,
+	    const Peyk__V1__SealedRequest *request);
+	void (*delete_group)(void *service, struct rpc_server_call *call,
 	    const Peyk__V1__SealedRequest *request);
 };
 
@@ -352,6 +801,24 @@ struct messenger_sealed_handlers {
 	    const Peyk__V1__SendRequest *request);
 	void (*poll)(void *service, struct rpc_sealed_caller *caller,
 	    const Peyk__V1__PollRequest *request);
+	void (*create_group)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__CreateGroupRequest *request);
+	void (*add_member)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__AddMemberRequest *request);
+	void (*remove_member)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__RemoveMemberRequest *request);
+	void (*leave_group)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__LeaveGroupRequest *request);
+	void (*rotate_group_key)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__RotateGroupKeyRequest *request);
+	void (*get_group)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__GetGroupRequest *request);
+	void (*list_groups)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__ListGroupsRequest *request);
+	void (*update_group)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__UpdateGroupRequest *request);
+	void (*delete_group)(void *service, struct rpc_sealed_caller *caller,
+	    const Peyk__V1__DeleteGroupRequest *request);
 };
 
 /* Every sealed method of peyk.v1.Messenger, by index, ended by NULL. */

@@ -795,7 +795,7 @@ const ProtobufCMessageDescriptor peyk__v1__sealing_key__descriptor =
   (ProtobufCMessageInit) peyk__v1__sealing_key__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor peyk__v1__limits__field_descriptors[7] =
+static const ProtobufCFieldDescriptor peyk__v1__limits__field_descriptors[8] =
 {
   {
     "text_bytes",
@@ -881,10 +881,23 @@ static const ProtobufCFieldDescriptor peyk__v1__limits__field_descriptors[7] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "members_per_group",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__Limits, members_per_group),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned peyk__v1__limits__field_indices_by_name[] = {
   3,   /* field[3] = body_bytes */
   1,   /* field[1] = ciphertext_bytes */
+  7,   /* field[7] = members_per_group */
   4,   /* field[4] = messages_per_poll */
   2,   /* field[2] = messages_per_send */
   6,   /* field[6] = names_per_lookup */
@@ -894,7 +907,7 @@ static const unsigned peyk__v1__limits__field_indices_by_name[] = {
 static const ProtobufCIntRange peyk__v1__limits__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor peyk__v1__limits__descriptor =
 {
@@ -904,7 +917,7 @@ const ProtobufCMessageDescriptor peyk__v1__limits__descriptor =
   "Peyk__V1__Limits",
   "peyk.v1",
   sizeof(Peyk__V1__Limits),
-  7,
+  8,
   peyk__v1__limits__field_descriptors,
   peyk__v1__limits__field_indices_by_name,
   1,  peyk__v1__limits__number_ranges,
@@ -943,20 +956,38 @@ const ProtobufCEnumDescriptor peyk__v1__registration__descriptor =
   peyk__v1__registration__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCMethodDescriptor peyk__v1__messenger__method_descriptors[5] =
+static const ProtobufCMethodDescriptor peyk__v1__messenger__method_descriptors[14] =
 {
   { "GetServerInfo", &peyk__v1__get_server_info_request__descriptor, &peyk__v1__get_server_info_response__descriptor },
   { "SignUp", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
   { "GetPublicKey", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
   { "Send", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
   { "Poll", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "CreateGroup", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "AddMember", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "RemoveMember", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "LeaveGroup", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "RotateGroupKey", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "GetGroup", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "ListGroups", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "UpdateGroup", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
+  { "DeleteGroup", &peyk__v1__sealed_request__descriptor, &peyk__v1__sealed_response__descriptor },
 };
 const unsigned peyk__v1__messenger__method_indices_by_name[] = {
+  6,        /* AddMember */
+  5,        /* CreateGroup */
+  13,        /* DeleteGroup */
+  10,        /* GetGroup */
   2,        /* GetPublicKey */
   0,        /* GetServerInfo */
+  8,        /* LeaveGroup */
+  11,        /* ListGroups */
   4,        /* Poll */
+  7,        /* RemoveMember */
+  9,        /* RotateGroupKey */
   3,        /* Send */
-  1         /* SignUp */
+  1,        /* SignUp */
+  12         /* UpdateGroup */
 };
 const ProtobufCServiceDescriptor peyk__v1__messenger__descriptor =
 {
@@ -965,7 +996,7 @@ const ProtobufCServiceDescriptor peyk__v1__messenger__descriptor =
   "Messenger",
   "Peyk__V1__Messenger",
   "peyk.v1",
-  5,
+  14,
   peyk__v1__messenger__method_descriptors,
   peyk__v1__messenger__method_indices_by_name
 };
@@ -1008,6 +1039,78 @@ void peyk__v1__messenger__poll(ProtobufCService *service,
 {
   assert(service->descriptor == &peyk__v1__messenger__descriptor);
   service->invoke(service, 4, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__create_group(ProtobufCService *service,
+                                       const Peyk__V1__SealedRequest *input,
+                                       Peyk__V1__SealedResponse_Closure closure,
+                                       void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 5, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__add_member(ProtobufCService *service,
+                                     const Peyk__V1__SealedRequest *input,
+                                     Peyk__V1__SealedResponse_Closure closure,
+                                     void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 6, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__remove_member(ProtobufCService *service,
+                                        const Peyk__V1__SealedRequest *input,
+                                        Peyk__V1__SealedResponse_Closure closure,
+                                        void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 7, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__leave_group(ProtobufCService *service,
+                                      const Peyk__V1__SealedRequest *input,
+                                      Peyk__V1__SealedResponse_Closure closure,
+                                      void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 8, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__rotate_group_key(ProtobufCService *service,
+                                           const Peyk__V1__SealedRequest *input,
+                                           Peyk__V1__SealedResponse_Closure closure,
+                                           void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 9, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__get_group(ProtobufCService *service,
+                                    const Peyk__V1__SealedRequest *input,
+                                    Peyk__V1__SealedResponse_Closure closure,
+                                    void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 10, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__list_groups(ProtobufCService *service,
+                                      const Peyk__V1__SealedRequest *input,
+                                      Peyk__V1__SealedResponse_Closure closure,
+                                      void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 11, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__update_group(ProtobufCService *service,
+                                       const Peyk__V1__SealedRequest *input,
+                                       Peyk__V1__SealedResponse_Closure closure,
+                                       void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 12, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
+}
+void peyk__v1__messenger__delete_group(ProtobufCService *service,
+                                       const Peyk__V1__SealedRequest *input,
+                                       Peyk__V1__SealedResponse_Closure closure,
+                                       void *closure_data)
+{
+  assert(service->descriptor == &peyk__v1__messenger__descriptor);
+  service->invoke(service, 13, (const ProtobufCMessage *) input, (ProtobufCClosure) closure, closure_data);
 }
 void peyk__v1__messenger__init (Peyk__V1__Messenger_Service *service,
                                 Peyk__V1__Messenger_ServiceDestroy destroy)

@@ -286,10 +286,14 @@ struct  Peyk__V1__Limits
    * Names in one GetPublicKeyRequest: 256.
    */
   uint32_t names_per_lookup;
+  /*
+   * Members of a group, its admin among them: 1000.
+   */
+  uint32_t members_per_group;
 };
 #define PEYK__V1__LIMITS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__limits__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0 }
 
 
 /* Peyk__V1__SealedRequest methods */
@@ -497,6 +501,42 @@ struct Peyk__V1__Messenger_Service
                const Peyk__V1__SealedRequest *input,
                Peyk__V1__SealedResponse_Closure closure,
                void *closure_data);
+  void (*create_group)(Peyk__V1__Messenger_Service *service,
+                       const Peyk__V1__SealedRequest *input,
+                       Peyk__V1__SealedResponse_Closure closure,
+                       void *closure_data);
+  void (*add_member)(Peyk__V1__Messenger_Service *service,
+                     const Peyk__V1__SealedRequest *input,
+                     Peyk__V1__SealedResponse_Closure closure,
+                     void *closure_data);
+  void (*remove_member)(Peyk__V1__Messenger_Service *service,
+                        const Peyk__V1__SealedRequest *input,
+                        Peyk__V1__SealedResponse_Closure closure,
+                        void *closure_data);
+  void (*leave_group)(Peyk__V1__Messenger_Service *service,
+                      const Peyk__V1__SealedRequest *input,
+                      Peyk__V1__SealedResponse_Closure closure,
+                      void *closure_data);
+  void (*rotate_group_key)(Peyk__V1__Messenger_Service *service,
+                           const Peyk__V1__SealedRequest *input,
+                           Peyk__V1__SealedResponse_Closure closure,
+                           void *closure_data);
+  void (*get_group)(Peyk__V1__Messenger_Service *service,
+                    const Peyk__V1__SealedRequest *input,
+                    Peyk__V1__SealedResponse_Closure closure,
+                    void *closure_data);
+  void (*list_groups)(Peyk__V1__Messenger_Service *service,
+                      const Peyk__V1__SealedRequest *input,
+                      Peyk__V1__SealedResponse_Closure closure,
+                      void *closure_data);
+  void (*update_group)(Peyk__V1__Messenger_Service *service,
+                       const Peyk__V1__SealedRequest *input,
+                       Peyk__V1__SealedResponse_Closure closure,
+                       void *closure_data);
+  void (*delete_group)(Peyk__V1__Messenger_Service *service,
+                       const Peyk__V1__SealedRequest *input,
+                       Peyk__V1__SealedResponse_Closure closure,
+                       void *closure_data);
 };
 typedef void (*Peyk__V1__Messenger_ServiceDestroy)(Peyk__V1__Messenger_Service *);
 void peyk__v1__messenger__init (Peyk__V1__Messenger_Service *service,
@@ -509,7 +549,16 @@ void peyk__v1__messenger__init (Peyk__V1__Messenger_Service *service,
       function_prefix__ ## sign_up,\
       function_prefix__ ## get_public_key,\
       function_prefix__ ## send,\
-      function_prefix__ ## poll  }
+      function_prefix__ ## poll,\
+      function_prefix__ ## create_group,\
+      function_prefix__ ## add_member,\
+      function_prefix__ ## remove_member,\
+      function_prefix__ ## leave_group,\
+      function_prefix__ ## rotate_group_key,\
+      function_prefix__ ## get_group,\
+      function_prefix__ ## list_groups,\
+      function_prefix__ ## update_group,\
+      function_prefix__ ## delete_group  }
 void peyk__v1__messenger__get_server_info(ProtobufCService *service,
                                           const Peyk__V1__GetServerInfoRequest *input,
                                           Peyk__V1__GetServerInfoResponse_Closure closure,
@@ -530,6 +579,42 @@ void peyk__v1__messenger__poll(ProtobufCService *service,
                                const Peyk__V1__SealedRequest *input,
                                Peyk__V1__SealedResponse_Closure closure,
                                void *closure_data);
+void peyk__v1__messenger__create_group(ProtobufCService *service,
+                                       const Peyk__V1__SealedRequest *input,
+                                       Peyk__V1__SealedResponse_Closure closure,
+                                       void *closure_data);
+void peyk__v1__messenger__add_member(ProtobufCService *service,
+                                     const Peyk__V1__SealedRequest *input,
+                                     Peyk__V1__SealedResponse_Closure closure,
+                                     void *closure_data);
+void peyk__v1__messenger__remove_member(ProtobufCService *service,
+                                        const Peyk__V1__SealedRequest *input,
+                                        Peyk__V1__SealedResponse_Closure closure,
+                                        void *closure_data);
+void peyk__v1__messenger__leave_group(ProtobufCService *service,
+                                      const Peyk__V1__SealedRequest *input,
+                                      Peyk__V1__SealedResponse_Closure closure,
+                                      void *closure_data);
+void peyk__v1__messenger__rotate_group_key(ProtobufCService *service,
+                                           const Peyk__V1__SealedRequest *input,
+                                           Peyk__V1__SealedResponse_Closure closure,
+                                           void *closure_data);
+void peyk__v1__messenger__get_group(ProtobufCService *service,
+                                    const Peyk__V1__SealedRequest *input,
+                                    Peyk__V1__SealedResponse_Closure closure,
+                                    void *closure_data);
+void peyk__v1__messenger__list_groups(ProtobufCService *service,
+                                      const Peyk__V1__SealedRequest *input,
+                                      Peyk__V1__SealedResponse_Closure closure,
+                                      void *closure_data);
+void peyk__v1__messenger__update_group(ProtobufCService *service,
+                                       const Peyk__V1__SealedRequest *input,
+                                       Peyk__V1__SealedResponse_Closure closure,
+                                       void *closure_data);
+void peyk__v1__messenger__delete_group(ProtobufCService *service,
+                                       const Peyk__V1__SealedRequest *input,
+                                       Peyk__V1__SealedResponse_Closure closure,
+                                       void *closure_data);
 
 /* --- descriptors --- */
 

@@ -1502,7 +1502,7 @@ const ProtobufCMessageDescriptor peyk__v1__send_request__descriptor =
   (ProtobufCMessageInit) peyk__v1__send_request__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor peyk__v1__outgoing_message__field_descriptors[2] =
+static const ProtobufCFieldDescriptor peyk__v1__outgoing_message__field_descriptors[4] =
 {
   {
     "recipient_key",
@@ -1528,15 +1528,41 @@ static const ProtobufCFieldDescriptor peyk__v1__outgoing_message__field_descript
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "group_id",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__OutgoingMessage, group_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__OutgoingMessage, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned peyk__v1__outgoing_message__field_indices_by_name[] = {
   1,   /* field[1] = ciphertext */
+  3,   /* field[3] = epoch */
+  2,   /* field[2] = group_id */
   0,   /* field[0] = recipient_key */
 };
 static const ProtobufCIntRange peyk__v1__outgoing_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor peyk__v1__outgoing_message__descriptor =
 {
@@ -1546,7 +1572,7 @@ const ProtobufCMessageDescriptor peyk__v1__outgoing_message__descriptor =
   "Peyk__V1__OutgoingMessage",
   "peyk.v1",
   sizeof(Peyk__V1__OutgoingMessage),
-  2,
+  4,
   peyk__v1__outgoing_message__field_descriptors,
   peyk__v1__outgoing_message__field_indices_by_name,
   1,  peyk__v1__outgoing_message__number_ranges,
@@ -1757,7 +1783,7 @@ const ProtobufCMessageDescriptor peyk__v1__poll_response__descriptor =
   (ProtobufCMessageInit) peyk__v1__poll_response__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor peyk__v1__inbox_message__field_descriptors[3] =
+static const ProtobufCFieldDescriptor peyk__v1__inbox_message__field_descriptors[7] =
 {
   {
     "id",
@@ -1795,16 +1821,68 @@ static const ProtobufCFieldDescriptor peyk__v1__inbox_message__field_descriptors
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "group_id",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__InboxMessage, group_id),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "epoch",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__InboxMessage, epoch),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "roster",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__InboxMessage, roster),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "leave",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Peyk__V1__InboxMessage, leave),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned peyk__v1__inbox_message__field_indices_by_name[] = {
   1,   /* field[1] = ciphertext */
+  4,   /* field[4] = epoch */
+  3,   /* field[3] = group_id */
   0,   /* field[0] = id */
+  6,   /* field[6] = leave */
+  5,   /* field[5] = roster */
   2,   /* field[2] = stored_at_ms */
 };
 static const ProtobufCIntRange peyk__v1__inbox_message__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor peyk__v1__inbox_message__descriptor =
 {
@@ -1814,7 +1892,7 @@ const ProtobufCMessageDescriptor peyk__v1__inbox_message__descriptor =
   "Peyk__V1__InboxMessage",
   "peyk.v1",
   sizeof(Peyk__V1__InboxMessage),
-  3,
+  7,
   peyk__v1__inbox_message__field_descriptors,
   peyk__v1__inbox_message__field_indices_by_name,
   1,  peyk__v1__inbox_message__number_ranges,
@@ -1857,20 +1935,24 @@ const ProtobufCEnumDescriptor peyk__v1__disposition__descriptor =
   peyk__v1__disposition__value_ranges,
   NULL,NULL,NULL,NULL   /* reserved[1234] */
 };
-static const ProtobufCEnumValue peyk__v1__send_outcome__enum_values_by_number[4] =
+static const ProtobufCEnumValue peyk__v1__send_outcome__enum_values_by_number[6] =
 {
   { "SEND_OUTCOME_UNSPECIFIED", "PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNSPECIFIED", 0 },
   { "SEND_OUTCOME_STORED", "PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED", 1 },
   { "SEND_OUTCOME_UNKNOWN_RECIPIENT", "PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_RECIPIENT", 2 },
   { "SEND_OUTCOME_STALE_RECIPIENT", "PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_RECIPIENT", 3 },
+  { "SEND_OUTCOME_UNKNOWN_GROUP", "PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_GROUP", 4 },
+  { "SEND_OUTCOME_STALE_EPOCH", "PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_EPOCH", 5 },
 };
 static const ProtobufCIntRange peyk__v1__send_outcome__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 6}
 };
-static const ProtobufCEnumValueIndex peyk__v1__send_outcome__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex peyk__v1__send_outcome__enum_values_by_name[6] =
 {
+  { "SEND_OUTCOME_STALE_EPOCH", 5 },
   { "SEND_OUTCOME_STALE_RECIPIENT", 3 },
   { "SEND_OUTCOME_STORED", 1 },
+  { "SEND_OUTCOME_UNKNOWN_GROUP", 4 },
   { "SEND_OUTCOME_UNKNOWN_RECIPIENT", 2 },
   { "SEND_OUTCOME_UNSPECIFIED", 0 },
 };
@@ -1881,9 +1963,9 @@ const ProtobufCEnumDescriptor peyk__v1__send_outcome__descriptor =
   "SendOutcome",
   "Peyk__V1__SendOutcome",
   "peyk.v1",
-  4,
+  6,
   peyk__v1__send_outcome__enum_values_by_number,
-  4,
+  6,
   peyk__v1__send_outcome__enum_values_by_name,
   1,
   peyk__v1__send_outcome__value_ranges,

@@ -86,7 +86,16 @@ typedef enum _Peyk__V1__SendOutcome {
    * The key was replaced, or its account is gone: look the name up again. Not
    * stored.
    */
-  PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_RECIPIENT = 3
+  PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_RECIPIENT = 3,
+  /*
+   * There is no such group, or the sender is no member of it. Not stored.
+   */
+  PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_GROUP = 4,
+  /*
+   * The group is in another epoch: encrypt it anew, after GetGroup. Not
+   * stored.
+   */
+  PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_EPOCH = 5
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(PEYK__V1__SEND_OUTCOME)
 } Peyk__V1__SendOutcome;
 
@@ -398,7 +407,7 @@ struct  Peyk__V1__SendRequest
 
 
 /*
- * One message for one recipient.
+ * One message for one recipient, or for one group.
  */
 struct  Peyk__V1__OutgoingMessage
 {
@@ -406,19 +415,32 @@ struct  Peyk__V1__OutgoingMessage
   /*
    * The recipient's Ed25519 signing key, as the message names it: 32 bytes,
    * for example "u7Ok+N5/396766nORo2eNVDY9fYAFesadHAWH+yyYjA=". It comes from
-   * GetPublicKey (Identity.signing_key).
+   * GetPublicKey (Identity.signing_key). Empty in a message to a group.
    */
   ProtobufCBinaryData recipient_key;
   /*
-   * The encrypted message: HPKE's encapsulated key, and the ciphertext of a
-   * SignedMessage whose content is a MessageContent. At least 48 and at most
-   * 132096 bytes, for example "JUkiW4j5V2NATodETXUixTHaeKoWLIjX...".
+   * The encrypted message. To one recipient: HPKE's encapsulated key, and the
+   * ciphertext of a SignedMessage whose content is a MessageContent. To a
+   * group: the sender's key, the place in its chain, 32 random bytes, and the
+   * ciphertext of a SignedMessage whose content is a GroupMessageContent. At
+   * least 48 and at most 132096 bytes, for example
+   * "JUkiW4j5V2NATodETXUixTHaeKoWLIjX...".
    */
   ProtobufCBinaryData ciphertext;
+  /*
+   * The group that it is for, for example 7316214052834563920; 0 in a message
+   * to one recipient.
+   */
+  uint64_t group_id;
+  /*
+   * The epoch of the group under whose key it is encrypted, for example 4; 0
+   * in a message to one recipient.
+   */
+  uint32_t epoch;
 };
 #define PEYK__V1__OUTGOING_MESSAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__outgoing_message__descriptor) \
-    , {0,NULL}, {0,NULL} }
+    , {0,NULL}, {0,NULL}, 0, 0 }
 
 
 /*
@@ -445,11 +467,12 @@ struct  Peyk__V1__SendResult
 {
   ProtobufCMessage base;
   /*
-   * Whether it was stored. All messages of one request to one key fare alike.
+   * Whether it was stored. All messages of one request to one key, or to one
+   * epoch of one group, fare alike.
    */
   Peyk__V1__SendOutcome outcome;
   /*
-   * The id under which the recipient's inbox holds it: a UUIDv7 in the text
+   * The id under which the recipients' inboxes hold it: a UUIDv7 in the text
    * form of RFC 9562, lower case, 36 characters, for example
    * "0192f6d8-4b1c-7e3a-9f20-6c1d5a7b8e90"; empty unless it was stored.
    */
@@ -496,8 +519,8 @@ struct  Peyk__V1__PollResponse
 {
   ProtobufCMessage base;
   /*
-   * As many as were asked for and fit: 3 MiB of ciphertext altogether. Empty
-   * when nothing came in time.
+   * As many as were asked for and fit: 3 MiB of ciphertexts and rosters
+   * altogether. Empty when nothing came in time.
    */
   size_t n_messages;
   Peyk__V1__InboxMessage **messages;
@@ -533,10 +556,34 @@ struct  Peyk__V1__InboxMessage
    * 1795307654321.
    */
   uint64_t stored_at_ms;
+  /*
+   * The group that it belongs to, for example 7316214052834563920; 0: it is a
+   * message to the recipient alone, which may be a group's farewell.
+   */
+  uint64_t group_id;
+  /*
+   * The epoch of the group under whose key the ciphertext is; with a roster
+   * its epoch, for example 4.
+   */
+  uint32_t epoch;
+  /*
+   * A new epoch: its roster, a serialized SignedMessage, at most 393344 bytes,
+   * for example "CjIIkJDA9bP0uIVlEAQaINU+l1nHFHcsmH2o0X3ZJPgQ...".
+   * ciphertext is the letter with its key, a message to the recipient alone.
+   * Empty otherwise.
+   */
+  ProtobufCBinaryData roster;
+  /*
+   * Somebody has left the group: a serialized SignedMessage whose content is a
+   * Leave, at most 256 bytes, for example
+   * "CjIIkJDA9bP0uIVlEAQaINU+l1nHFHcsmH2o0X3ZJPgQ...". ciphertext is empty.
+   * Empty otherwise.
+   */
+  ProtobufCBinaryData leave;
 };
 #define PEYK__V1__INBOX_MESSAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&peyk__v1__inbox_message__descriptor) \
-    , (char *)protobuf_c_empty_string, {0,NULL}, 0 }
+    , (char *)protobuf_c_empty_string, {0,NULL}, 0, 0, 0, {0,NULL}, {0,NULL} }
 
 
 /* Peyk__V1__SignedMessage methods */
