@@ -34,6 +34,12 @@ send_find_keys(struct batch *batch, bool *is_sent)
 		case STORE_KIND_FETCH:
 		case STORE_KIND_LOOKUP:
 		case STORE_KIND_REFUSE:
+		case STORE_KIND_GROUP_CREATE:
+		case STORE_KIND_GROUP_UPDATE:
+		case STORE_KIND_GROUP_LEAVE:
+		case STORE_KIND_GROUP_DELETE:
+		case STORE_KIND_GROUP_READ:
+		case STORE_KIND_GROUP_LIST:
 			break;
 		}
 	}
@@ -223,6 +229,12 @@ batch_decide(struct batch *batch)
 			judge(batch, work);
 			break;
 		case STORE_KIND_FETCH:
+		case STORE_KIND_GROUP_CREATE:
+		case STORE_KIND_GROUP_UPDATE:
+		case STORE_KIND_GROUP_LEAVE:
+		case STORE_KIND_GROUP_DELETE:
+		case STORE_KIND_GROUP_READ:
+		case STORE_KIND_GROUP_LIST:
 			break;
 		}
 	}

@@ -186,6 +186,13 @@ settle(struct batch *batch, struct work *work)
 		    STATUS_OK;
 	case STORE_KIND_FETCH:
 		return STATUS_OK;
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
+		break;
 	}
 	return STATUS_INTERNAL;
 }

@@ -43,6 +43,15 @@ work_init(struct work *work, struct store_operation *operation)
 		work->number = &refuse_of(work)->number;
 		work->result = &refuse_of(work)->result;
 		break;
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
+		work->number = &group_of(work)->number;
+		work->result = &group_of(work)->result;
+		break;
 	}
 	operation->is_deferred = false;
 	if (work->result != NULL)

@@ -129,6 +129,13 @@ refuse_of(const struct work *work)
 	return (struct store_refuse *)work->operation;
 }
 
+/* Of every operation on a group. */
+static inline struct store_group_head *
+group_of(const struct work *work)
+{
+	return (struct store_group_head *)work->operation;
+}
+
 static inline struct bytes
 work_signing_key(const struct work *work)
 {

@@ -44,6 +44,12 @@ store_operation_clear(struct store_operation *operation)
 	case STORE_KIND_SIGN_UP:
 	case STORE_KIND_SEND:
 	case STORE_KIND_REFUSE:
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
 		break;
 	}
 	operation->memory = NULL;

@@ -53,6 +53,13 @@ enum store_kind {
 	STORE_KIND_FETCH,   /* struct store_poll */
 	STORE_KIND_LOOKUP,  /* struct store_lookup */
 	STORE_KIND_REFUSE,  /* struct store_refuse */
+
+	STORE_KIND_GROUP_CREATE, /* struct store_group_create */
+	STORE_KIND_GROUP_UPDATE, /* struct store_group_update */
+	STORE_KIND_GROUP_LEAVE,  /* struct store_group_leave */
+	STORE_KIND_GROUP_DELETE, /* struct store_group_delete */
+	STORE_KIND_GROUP_READ,   /* struct store_group_read */
+	STORE_KIND_GROUP_LIST,   /* struct store_group_list */
 };
 
 /*

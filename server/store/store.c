@@ -140,6 +140,13 @@ measure(const struct store_operation *operation)
 		refuse = (const struct store_refuse *)operation;
 		assert(refuse->code != 0 && is_text_fine(refuse->message));
 		break;
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
+		break;
 	}
 	return size;
 }
@@ -172,6 +179,14 @@ subject_of(const struct store_operation *operation)
 		break;
 	case STORE_KIND_REFUSE:
 		number = &((const struct store_refuse *)operation)->number;
+		break;
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
+		number = &((const struct store_group_head *)operation)->number;
 		break;
 	}
 	return number->account_id;
