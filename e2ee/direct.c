@@ -3,116 +3,164 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "base/text.h"
 #include "crypto/hash.h"
 #include "crypto/hpke.h"
+#include "e2ee/content.h"
 #include "gen/peyk/v1/e2ee.pb-c.h"
 #include "wire/signed.h"
 #include "wire/unpack.h"
 
 #define INFO_LABEL "peyk/v1 direct"
 
-#define SIGNED_MAX (WIRE_CONTENT_MAX + WIRE_SIGNED_OVERHEAD)
+_Static_assert(HPKE_ENCAPSULATED_KEY_SIZE + HPKE_OVERHEAD +
+    E2EE_PLAINTEXT_MAX <= WIRE_CIPHERTEXT_MAX,
+    "the largest content can be sealed");
 
-/* Beside the text: the sender, and 128 of keys, numbers and frames. */
-_Static_assert(WIRE_TEXT_MAX + WIRE_SIGNED_IDENTITY_MAX + 256 <=
-    WIRE_CONTENT_MAX, "the longest text fits into the largest content");
-_Static_assert(HPKE_ENCAPSULATED_KEY_SIZE + HPKE_OVERHEAD + SIGNED_MAX <=
-    WIRE_CIPHERTEXT_MAX, "the largest content can be sealed");
-
-/* Bytes of the largest padding field. */
-static const uint8_t zeros[WIRE_CONTENT_MAX];
-
-/* Bytes of a protobuf field of number 1 to 15 that holds size bytes. */
-static size_t
-field_size(size_t size)
+static bool
+is_group_key(const struct e2ee_group_key_letter *letter)
 {
-	size_t prefix = 1, rest;
-
-	if (size == 0)
-		return 0; /* proto3 leaves it out */
-	for (rest = size; rest >= 0x80; rest >>= 7)
-		prefix++;
-	return 1 + prefix + size;
+	return letter != NULL &&
+	    e2ee_content_is_epoch(letter->group_id, letter->epoch);
 }
 
-/*
- * The longest padding with which content of this size does not pass its power
- * of two: one or two bytes short of it where the field's prefix does not let
- * it fit exactly (docs/protocol.md section 9).
- */
-static size_t
-padding_of(size_t size)
+static bool
+is_group_farewell(const struct e2ee_group_farewell *farewell)
 {
-	size_t padded = WIRE_CONTENT_MIN, room, padding;
+	return farewell != NULL &&
+	    e2ee_content_is_epoch(farewell->group_id, farewell->epoch);
+}
 
-	while (padded < size)
-		padded *= 2;
-	room = padded - size;
-	padding = room;
-	while (field_size(padding) > room)
-		padding--;
-	return padding;
+/* A letter stands outside the count and has no text. */
+static bool
+is_letter(const struct e2ee_direct_draft *draft)
+{
+	return draft->sent_at_ms <= WIRE_TIME_MAX_MS && draft->counter == 0 &&
+	    draft->previous_hash == NULL && draft->text.size == 0;
 }
 
 static enum status
 check_draft(const struct e2ee_direct_draft *draft)
 {
-	if (draft->text.size > WIRE_TEXT_MAX)
-		return STATUS_TOO_LARGE;
-	if (draft->text.size == 0 ||
-	    memchr(draft->text.data, 0, draft->text.size) != NULL ||
-	    !text_is_utf8(draft->text) ||
-	    draft->sent_at_ms > WIRE_TIME_MAX_MS ||
-	    draft->counter == 0 || draft->counter > WIRE_NUMBER_MAX ||
-	    (draft->counter == 1) != (draft->previous_hash == NULL))
-		return STATUS_INVALID;
-	return STATUS_OK;
+	bool is_valid = false;
+
+	switch (draft->kind) {
+	case E2EE_DIRECT_KIND_TEXT:
+		return e2ee_content_check(draft->text, draft->sent_at_ms,
+		    draft->counter, draft->previous_hash);
+	case E2EE_DIRECT_KIND_GROUP_KEY:
+		is_valid = is_letter(draft) && is_group_key(draft->group_key);
+		break;
+	case E2EE_DIRECT_KIND_GROUP_FAREWELL:
+		is_valid = is_letter(draft) &&
+		    is_group_farewell(draft->group_farewell);
+		break;
+	case E2EE_DIRECT_KIND_UNKNOWN:
+		break;
+	}
+	return is_valid ? STATUS_OK : STATUS_INVALID;
 }
 
-static enum status
-append_padded(Peyk__V1__MessageContent *message, struct buf *out)
-{
-	size_t size =
-	    peyk__v1__message_content__get_packed_size(message);
-
-	if (size > WIRE_CONTENT_MAX)
-		return STATUS_TOO_LARGE;
-	message->padding = wire_field(bytes_make(zeros, padding_of(size)));
-	return wire_pack(&message->base, out);
-}
+/* What a draft is packed from: the parts that a content points to. */
+struct parts {
+	Peyk__V1__SignedIdentity *sender;
+	Peyk__V1__GroupKey key;
+	Peyk__V1__GroupFarewell farewell;
+	struct buf text; /* with a NUL */
+};
 
 static enum status
-append_content(const struct e2ee_direct_draft *draft, struct buf *out)
+set_text(Peyk__V1__MessageContent *content, struct bytes text,
+    struct parts *parts)
 {
-	Peyk__V1__MessageContent message = PEYK__V1__MESSAGE_CONTENT__INIT;
-	Peyk__V1__SignedIdentity *sender = NULL;
-	struct buf text;
 	const char *string;
 	enum status st;
 
-	buf_init_secret(&text, WIRE_TEXT_MAX);
+	if ((st = buf_append(&parts->text, text)) != STATUS_OK ||
+	    (st = buf_string(&parts->text, &string)) != STATUS_OK)
+		return st;
+	content->body_case = PEYK__V1__MESSAGE_CONTENT__BODY_TEXT;
+	content->text = (char *)(uintptr_t)string;
+	return STATUS_OK;
+}
+
+static void
+set_group_key(Peyk__V1__MessageContent *content,
+    const struct e2ee_group_key_letter *letter, struct parts *parts)
+{
+	Peyk__V1__GroupKey *key = &parts->key;
+
+	key->group_id = letter->group_id;
+	key->epoch = letter->epoch;
+	key->roster_hash = wire_field(BYTES_OF(letter->roster_hash.bytes));
+	key->admin_secret = wire_field(BYTES_OF(letter->admin_secret.bytes));
+	key->server_share = wire_field(BYTES_OF(letter->server_share.bytes));
+	content->body_case = PEYK__V1__MESSAGE_CONTENT__BODY_GROUP_KEY;
+	content->group_key = key;
+}
+
+static void
+set_group_farewell(Peyk__V1__MessageContent *content,
+    const struct e2ee_group_farewell *letter, struct parts *parts)
+{
+	Peyk__V1__GroupFarewell *farewell = &parts->farewell;
+
+	farewell->group_id = letter->group_id;
+	farewell->epoch = letter->epoch;
+	farewell->is_deleted = letter->is_deleted;
+	content->body_case = PEYK__V1__MESSAGE_CONTENT__BODY_GROUP_FAREWELL;
+	content->group_farewell = farewell;
+}
+
+static enum status
+set_body(Peyk__V1__MessageContent *content,
+    const struct e2ee_direct_draft *draft, struct parts *parts)
+{
+	switch (draft->kind) {
+	case E2EE_DIRECT_KIND_TEXT:
+		return set_text(content, draft->text, parts);
+	case E2EE_DIRECT_KIND_GROUP_KEY:
+		set_group_key(content, draft->group_key, parts);
+		return STATUS_OK;
+	case E2EE_DIRECT_KIND_GROUP_FAREWELL:
+		set_group_farewell(content, draft->group_farewell, parts);
+		return STATUS_OK;
+	case E2EE_DIRECT_KIND_UNKNOWN:
+		break;
+	}
+	return STATUS_INVALID;
+}
+
+/* The plaintext: the draft's content, padded and signed. */
+static enum status
+append_signed(const struct e2ee_direct_draft *draft, struct buf *out,
+    struct sha256_digest *hash)
+{
+	Peyk__V1__MessageContent content = PEYK__V1__MESSAGE_CONTENT__INIT;
+	struct parts parts = { .key = PEYK__V1__GROUP_KEY__INIT,
+		.farewell = PEYK__V1__GROUP_FAREWELL__INIT };
+	enum status st;
+
+	buf_init_secret(&parts.text, WIRE_TEXT_MAX);
 	if ((st = check_draft(draft)) != STATUS_OK ||
 	    (st = wire_unpack(&peyk__v1__signed_identity__descriptor,
-	    draft->sender, WIRE_SIGNED_IDENTITY_MAX, &sender)) != STATUS_OK ||
-	    (st = buf_append(&text, draft->text)) != STATUS_OK ||
-	    (st = buf_string(&text, &string)) != STATUS_OK)
+	    draft->sender, WIRE_SIGNED_IDENTITY_MAX, &parts.sender)) !=
+	    STATUS_OK ||
+	    (st = set_body(&content, draft, &parts)) != STATUS_OK)
 		goto out;
-	message.sender = sender;
-	message.recipient_key =
+	content.sender = parts.sender;
+	content.recipient_key =
 	    wire_field(BYTES_OF(draft->recipient_signing_key->bytes));
-	message.message_id = wire_field(BYTES_OF(draft->id.bytes));
-	message.sent_at_ms = draft->sent_at_ms;
-	message.counter = draft->counter;
+	content.message_id = wire_field(BYTES_OF(draft->id.bytes));
+	content.sent_at_ms = draft->sent_at_ms;
+	content.counter = draft->counter;
 	if (draft->previous_hash != NULL)
-		message.previous_hash =
+		content.previous_hash =
 		    wire_field(BYTES_OF(draft->previous_hash->bytes));
-	message.body_case = PEYK__V1__MESSAGE_CONTENT__BODY_TEXT;
-	message.text = (char *)(uintptr_t)string;
-	st = append_padded(&message, out);
+	st = e2ee_content_sign(&content.base, &content.padding,
+	    WIRE_LABEL_MESSAGE, draft->sender_key, out, hash);
 out:
-	wire_free(sender);
-	buf_clear(&text);
+	wire_free(parts.sender);
+	buf_clear(&parts.text);
 	return st;
 }
 
@@ -149,23 +197,16 @@ seal(const struct e2ee_direct_draft *draft,
     const struct encryption_key_pair *ephemeral, struct buf *out,
     struct sha256_digest *content_hash)
 {
-	struct buf content, plaintext;
 	struct sha256_digest hash;
+	struct buf plaintext;
 	enum status st;
 
-	buf_init_secret(&content, WIRE_CONTENT_MAX);
-	buf_init_secret(&plaintext, SIGNED_MAX);
-	if ((st = append_content(draft, &content)) != STATUS_OK ||
-	    (st = hash_sha256(buf_bytes(&content), &hash)) != STATUS_OK ||
-	    (st = wire_signed_make(draft->sender_key, WIRE_LABEL_MESSAGE,
-	    buf_bytes(&content), &plaintext)) != STATUS_OK ||
-	    (st = encrypt(draft, ephemeral, buf_bytes(&plaintext), out)) !=
+	buf_init_secret(&plaintext, E2EE_PLAINTEXT_MAX);
+	if ((st = append_signed(draft, &plaintext, &hash)) == STATUS_OK &&
+	    (st = encrypt(draft, ephemeral, buf_bytes(&plaintext), out)) ==
 	    STATUS_OK)
-		goto out;
-	*content_hash = hash;
-out:
+		*content_hash = hash;
 	buf_clear(&plaintext);
-	buf_clear(&content);
 	return st;
 }
 
@@ -210,38 +251,66 @@ decrypt(struct bytes ciphertext, const struct encryption_key_pair *own,
 	    bytes_make(ciphertext.data + at, ciphertext.size - at), out);
 }
 
-/* Counter and previous hash; a later kind may stand outside the chain. */
 static enum status
-take_link(const Peyk__V1__MessageContent *content, struct e2ee_direct *out)
+take_group_key(const Peyk__V1__GroupKey *key,
+    struct e2ee_group_key_letter *out)
 {
-	bool has_hash = content->previous_hash.len > 0;
-
-	if (content->counter > WIRE_NUMBER_MAX ||
-	    has_hash != (content->counter > 1) ||
-	    (content->counter == 0 && out->kind == E2EE_DIRECT_KIND_TEXT))
+	if (key->admin_secret.len != sizeof(out->admin_secret.bytes) ||
+	    key->server_share.len != sizeof(out->server_share.bytes))
 		return STATUS_INVALID;
-	out->counter = content->counter;
-	out->has_previous_hash = has_hash;
-	if (!has_hash)
-		return STATUS_OK;
-	return sha256_digest_import(wire_bytes(content->previous_hash),
-	    &out->previous_hash);
+	out->group_id = key->group_id;
+	out->epoch = key->epoch;
+	memcpy(out->admin_secret.bytes, key->admin_secret.data,
+	    sizeof(out->admin_secret.bytes));
+	memcpy(out->server_share.bytes, key->server_share.data,
+	    sizeof(out->server_share.bytes));
+	if (!is_group_key(out))
+		return STATUS_INVALID;
+	return sha256_digest_import(wire_bytes(key->roster_hash),
+	    &out->roster_hash);
+}
+
+static enum status
+take_group_farewell(const Peyk__V1__GroupFarewell *farewell,
+    struct e2ee_group_farewell *out)
+{
+	out->group_id = farewell->group_id;
+	out->epoch = farewell->epoch;
+	out->is_deleted = farewell->is_deleted;
+	return is_group_farewell(out) ? STATUS_OK : STATUS_INVALID;
 }
 
 static enum status
 take_body(const Peyk__V1__MessageContent *content, struct e2ee_direct *out)
 {
-	if (content->body_case != PEYK__V1__MESSAGE_CONTENT__BODY_TEXT) {
-		out->kind = E2EE_DIRECT_KIND_UNKNOWN;
-		out->text = "";
-		return STATUS_OK;
+	out->text = "";
+	switch (content->body_case) {
+	case PEYK__V1__MESSAGE_CONTENT__BODY_TEXT:
+		out->kind = E2EE_DIRECT_KIND_TEXT;
+		return e2ee_content_take_text(content->text, &out->text,
+		    &out->text_size);
+	case PEYK__V1__MESSAGE_CONTENT__BODY_GROUP_KEY:
+		out->kind = E2EE_DIRECT_KIND_GROUP_KEY;
+		return take_group_key(content->group_key, &out->group_key);
+	case PEYK__V1__MESSAGE_CONTENT__BODY_GROUP_FAREWELL:
+		out->kind = E2EE_DIRECT_KIND_GROUP_FAREWELL;
+		return take_group_farewell(content->group_farewell,
+		    &out->group_farewell);
+	case PEYK__V1__MESSAGE_CONTENT__BODY__NOT_SET:
+	case _PEYK__V1__MESSAGE_CONTENT__BODY__CASE_IS_INT_SIZE:
+		break;
 	}
-	out->kind = E2EE_DIRECT_KIND_TEXT;
-	out->text = content->text;
-	out->text_size = strlen(content->text);
-	if (out->text_size == 0 || out->text_size > WIRE_TEXT_MAX)
-		return STATUS_INVALID;
+	out->kind = E2EE_DIRECT_KIND_UNKNOWN;
 	return STATUS_OK;
+}
+
+/* A letter has no place in the count; a later kind may have one. */
+static bool
+counter_fits(const struct e2ee_direct *message)
+{
+	return message->counter == 0 ||
+	    (message->kind != E2EE_DIRECT_KIND_GROUP_KEY &&
+	    message->kind != E2EE_DIRECT_KIND_GROUP_FAREWELL);
 }
 
 /* What the verified content says. */
@@ -250,15 +319,18 @@ take_fields(const Peyk__V1__MessageContent *content, struct e2ee_direct *out)
 {
 	enum status st;
 
-	if (content->message_id.len != sizeof(out->id.bytes) ||
-	    content->sent_at_ms > WIRE_TIME_MAX_MS)
+	if (content->sent_at_ms > WIRE_TIME_MAX_MS)
 		return STATUS_INVALID;
-	memcpy(out->id.bytes, content->message_id.data,
-	    sizeof(out->id.bytes));
 	out->sent_at_ms = content->sent_at_ms;
-	if ((st = take_body(content, out)) != STATUS_OK)
+	out->counter = content->counter;
+	if ((st = e2ee_content_take_id(content->message_id, &out->id)) !=
+	    STATUS_OK ||
+	    (st = take_body(content, out)) != STATUS_OK ||
+	    (st = e2ee_content_take_link(content->counter,
+	    content->previous_hash, out->kind == E2EE_DIRECT_KIND_TEXT,
+	    &out->has_previous_hash, &out->previous_hash)) != STATUS_OK)
 		return st;
-	return take_link(content, out);
+	return counter_fits(out) ? STATUS_OK : STATUS_INVALID;
 }
 
 /* Sender, signature, recipient: in this order (section 9). */
@@ -308,6 +380,7 @@ e2ee_direct_open(struct bytes ciphertext,
 	content = NULL; /* now the message's */
 	*out = message;
 out:
+	secret_wipe(&message, sizeof(message));
 	wire_free(content);
 	wire_signed_clear(&frame);
 	buf_clear(&plaintext);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypto/hash.h"
+#include "e2ee/digits.h"
 
 #define LABEL "peyk/v1 safety number"
 
@@ -15,8 +16,7 @@
 #define ITERATIONS 5200
 
 #define HALF_GROUPS 6
-#define GROUP_SIZE 5 /* bytes of hash, and digits */
-#define HALF_LENGTH (HALF_GROUPS * GROUP_SIZE + HALF_GROUPS - 1)
+#define HALF_LENGTH E2EE_DIGITS_LENGTH(HALF_GROUPS)
 
 _Static_assert(2 * HALF_LENGTH + 1 == E2EE_SAFETY_NUMBER_LENGTH,
     "two halves and a space");
@@ -52,39 +52,15 @@ iterate(const struct identity *identity, struct sha512_digest *out)
 	return st;
 }
 
-static void
-write_group(const uint8_t bytes[GROUP_SIZE], char *out)
-{
-	uint64_t number = 0;
-	size_t i;
-
-	for (i = 0; i < GROUP_SIZE; i++)
-		number = number << 8 | bytes[i];
-	number %= 100000;
-	for (i = GROUP_SIZE; i > 0; i--) {
-		out[i - 1] = (char)('0' + number % 10);
-		number /= 10;
-	}
-}
-
 static enum status
 write_half(const struct identity *identity, char out[HALF_LENGTH + 1])
 {
 	struct sha512_digest hash;
-	char *at = out;
-	size_t i;
 	enum status st;
 
-	if ((st = iterate(identity, &hash)) != STATUS_OK)
-		return st;
-	for (i = 0; i < HALF_GROUPS; i++) {
-		if (i > 0)
-			*at++ = ' ';
-		write_group(hash.bytes + i * GROUP_SIZE, at);
-		at += GROUP_SIZE;
-	}
-	*at = '\0';
-	return STATUS_OK;
+	if ((st = iterate(identity, &hash)) == STATUS_OK)
+		e2ee_digits_write(hash.bytes, HALF_GROUPS, out);
+	return st;
 }
 
 enum status
