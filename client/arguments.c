@@ -140,27 +140,43 @@ problem_set(struct arguments_problem *problem, const char *hint,
 	return STATUS_INVALID;
 }
 
+/* What a person types last of a command's name. */
+static const char *
+last_word(const struct command *command)
+{
+	const char *space = strrchr(command->name, ' ');
+
+	return space == NULL ? command->name : space + 1;
+}
+
 const struct command *
 arguments_find_command(const char *name, const struct command *const *commands,
     size_t command_count, struct arguments_problem *problem)
 {
 	const char *names[64];
 	const char *nearest;
+	/* What all the names have in common: nothing, or "group ". */
+	const char *first = commands[0]->name;
+	int common = (int)(last_word(commands[0]) - first);
+	char where[128];
 	size_t count = 0;
 
 	for (size_t i = 0; i < command_count; i++) {
-		if (strcmp(commands[i]->name, name) == 0)
+		if (strcmp(last_word(commands[i]), name) == 0)
 			return commands[i];
 		if (count < sizeof(names) / sizeof(names[0]))
-			names[count++] = commands[i]->name;
+			names[count++] = last_word(commands[i]);
 	}
-	(void)problem_set(problem, "“peyk help” lists the commands.",
-	    "There is no command “%.100s”.", name);
+	(void)snprintf(where, sizeof(where), "“peyk help%s%.*s” lists %s.",
+	    common > 0 ? " " : "", common > 0 ? common - 1 : 0, first,
+	    common > 0 ? "what there is" : "the commands");
+	(void)problem_set(problem, where, "There is no command “%.*s%.100s”.",
+	    common, first, name);
 	nearest = suggest_nearest(name, names, count);
 	if (nearest != NULL)
 		(void)snprintf(problem->hint, sizeof(problem->hint),
-		    "Did you mean “%s”? “peyk help” lists the commands.",
-		    nearest);
+		    "Did you mean “%.*s%s”? %s", common, first, nearest,
+		    where);
 	return NULL;
 }
 
@@ -581,6 +597,15 @@ arguments_parse(int argc, char **argv, const struct command *const *commands,
 			return STATUS_INVALID;
 		out->operands = (const char *const *)&argv[optind + 1];
 		out->operand_count = (size_t)(argc - optind - 1);
+		if (out->command->verbs != NULL && out->operand_count > 0) {
+			out->command = arguments_find_command(out->operands[0],
+			    out->command->verbs, out->command->verb_count,
+			    problem);
+			if (out->command == NULL)
+				return STATUS_INVALID;
+			out->operands++;
+			out->operand_count--;
+		}
 	}
 	if (out->wants_help || out->wants_version)
 		return STATUS_OK;

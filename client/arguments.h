@@ -51,7 +51,7 @@ struct arguments {
 	bool wants_help;
 	bool wants_version;
 
-	const struct command *command; /* NULL: none was named */
+	const struct command *command; /* NULL: none was named; or its verb */
 	const char *const *operands;   /* what follows the command */
 	size_t operand_count;
 
@@ -81,7 +81,10 @@ MUST_CHECK enum status arguments_parse(int argc, char **argv,
 
 void arguments_clear(struct arguments *arguments);
 
-/* The command of this name, or NULL and *problem with a suggestion. */
+/*
+ * The command of this name (of a verb its last word), or NULL and *problem
+ * with a suggestion.
+ */
 const struct command *arguments_find_command(const char *name,
     const struct command *const *commands, size_t command_count,
     struct arguments_problem *problem);

@@ -21,7 +21,7 @@ enum command_option {
 
 /* What cmd_<verb>.c says of itself. */
 struct command {
-	const char *name;
+	const char *name;     /* "send"; of a verb both words: "group add" */
 	const char *operands; /* as the usage shows them: "RECIPIENT [TEXT]" */
 	const char *summary;  /* one line, for the list of commands */
 	const char *help;     /* what it does, with an example */
@@ -30,7 +30,13 @@ struct command {
 	size_t operands_max;
 	/* NULL: main() does it itself, and no settings are read for it. */
 	enum exit_code (*run)(struct application *application);
+	/* The first operand is one of these, and stands for it. NULL: none. */
+	const struct command *const *verbs;
+	size_t verb_count;
 };
+
+/* Operands of a command that takes any number. */
+#define COMMAND_OPERANDS_ANY ((size_t)-1)
 
 /* The command table, in the order of the help. */
 extern const struct command cmd_signup;

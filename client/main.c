@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/process.h"
+#include "base/text.h"
 #include "client/application.h"
 #include "client/command_table.h"
 #include "client/interrupt.h"
@@ -16,13 +17,14 @@
 
 static const struct command cmd_help = {
     .name = "help",
-    .operands = "[COMMAND]",
+    .operands = "[COMMAND [VERB]]",
     .summary = "explain a command",
     .help = "Lists the commands, or explains one.\n"
 	    "\n"
-	    "Example:\n"
-	    "  peyk help send\n",
-    .operands_max = 1,
+	    "Examples:\n"
+	    "  peyk help send\n"
+	    "  peyk help group add\n",
+    .operands_max = 2,
 };
 
 static const struct command *const commands[] = {
@@ -58,6 +60,41 @@ static const char global_options[] =
     "  --json                 one JSON object a line\n"
     "  --help, --version\n";
 
+/* Commands, or the verbs of one, a line each. */
+static enum status
+print_commands(
+    struct output *output, const struct command *const *list, size_t count)
+{
+	char usage[128];
+	struct buf line;
+	size_t columns = 24;
+	enum status st = STATUS_OK;
+
+	buf_init(&line, 4096);
+	for (size_t i = 0; i < count; i++) {
+		size_t width;
+
+		(void)snprintf(usage, sizeof(usage), "%s %s", list[i]->name,
+		    list[i]->operands);
+		width = text_width(bytes_from_string(usage));
+		columns = width > columns ? width : columns;
+	}
+	for (size_t i = 0; i < count && st == STATUS_OK; i++) {
+		(void)snprintf(usage, sizeof(usage), "%s %s", list[i]->name,
+		    list[i]->operands);
+		st = buf_append_string(&line, "  ");
+		if (st == STATUS_OK)
+			st = output_append_padded(
+			    &line, bytes_from_string(usage), columns + 1);
+		if (st == STATUS_OK)
+			st = buf_append_string(&line, list[i]->summary);
+		if (st == STATUS_OK)
+			st = output_buf(output, &line);
+	}
+	buf_clear(&line);
+	return st;
+}
+
 static enum status
 print_overview(struct output *output)
 {
@@ -67,14 +104,8 @@ print_overview(struct output *output)
 	    "Peyk, a messenger whose server cannot read the messages.\n"
 	    "\n"
 	    "Usage: peyk COMMAND …\n");
-	for (size_t i = 0; i < COMMAND_COUNT && st == STATUS_OK; i++) {
-		char usage[64];
-
-		(void)snprintf(usage, sizeof(usage), "%s %s", commands[i]->name,
-		    commands[i]->operands);
-		st = output_line(
-		    output, "  %-24s %s", usage, commands[i]->summary);
-	}
+	if (st == STATUS_OK)
+		st = print_commands(output, commands, COMMAND_COUNT);
 	if (st == STATUS_OK)
 		st = output_line(output,
 		    "\n%s\n“peyk help COMMAND” explains one. Exit codes: 0 "
@@ -89,12 +120,51 @@ print_overview(struct output *output)
 static enum status
 print_help(struct output *output, const struct command *command)
 {
+	enum status st;
+
 	if (command == NULL)
 		return print_overview(output);
-	return output_line(output, "Usage: peyk %s%s%s\n\n%s\n%s",
-	    command->name, *command->operands != '\0' ? " " : "",
-	    command->operands, command->help,
-	    "“peyk help” lists the options of all commands.");
+	st = output_line(output, "Usage: peyk %s%s%s\n\n%s", command->name,
+	    *command->operands != '\0' ? " " : "", command->operands,
+	    command->help);
+	if (st == STATUS_OK && command->verbs != NULL) {
+		st =
+		    print_commands(output, command->verbs, command->verb_count);
+		if (st == STATUS_OK)
+			st = output_line(output,
+			    "\n“peyk help %s VERB” explains one.",
+			    command->name);
+	}
+	return st == STATUS_OK
+		   ? output_line(output,
+			 "“peyk help” lists the options of all commands.")
+		   : st;
+}
+
+/* The command that “peyk help COMMAND [VERB]” names; NULL: none is. */
+static enum status
+find_topic(const struct arguments *arguments, const struct command **out,
+    struct arguments_problem *problem)
+{
+	const struct command *command = NULL;
+
+	if (arguments->operand_count > 0 &&
+	    (command = arguments_find_command(arguments->operands[0], commands,
+		 COMMAND_COUNT, problem)) == NULL)
+		return STATUS_INVALID;
+	if (arguments->operand_count > 1 && command->verbs == NULL) {
+		(void)snprintf(problem->message, sizeof(problem->message),
+		    "“peyk %s” has no commands of its own.", command->name);
+		(void)snprintf(problem->hint, sizeof(problem->hint),
+		    "See “peyk help %s”.", command->name);
+		return STATUS_INVALID;
+	}
+	if (arguments->operand_count > 1 &&
+	    (command = arguments_find_command(arguments->operands[1],
+		 command->verbs, command->verb_count, problem)) == NULL)
+		return STATUS_INVALID;
+	*out = command;
+	return STATUS_OK;
 }
 
 /* “peyk help COMMAND”, “peyk COMMAND --help” and “peyk --help”. */
@@ -106,17 +176,10 @@ help(struct application *application)
 	struct arguments_problem problem = {0};
 	enum status st;
 
-	if (command == &cmd_help) {
-		command = NULL;
-		if (arguments->operand_count > 0) {
-			command = arguments_find_command(arguments->operands[0],
-			    commands, COMMAND_COUNT, &problem);
-			if (command == NULL)
-				return output_error(&application->output,
-				    EXIT_CODE_USAGE, problem.message,
-				    problem.hint);
-		}
-	}
+	if (command == &cmd_help &&
+	    find_topic(arguments, &command, &problem) != STATUS_OK)
+		return output_error(&application->output, EXIT_CODE_USAGE,
+		    problem.message, problem.hint);
 	st = print_help(&application->output, command);
 	return st == STATUS_OK ? EXIT_CODE_DONE
 			       : application_fail_output(application, st);

@@ -35,7 +35,27 @@ static const struct command seal = {.name = "seal",
 static const struct command help = {
     .name = "help", .operands = "[COMMAND]", .operands_max = 1};
 
-static const struct command *const commands[] = {&send, &poll, &seal, &help};
+static const struct command add = {.name = "group add",
+    .operands = "GROUP MEMBER …",
+    .operands_min = 2,
+    .operands_max = COMMAND_OPERANDS_ANY,
+    .run = run};
+static const struct command hand_over = {.name = "group hand-over",
+    .operands = "GROUP MEMBER",
+    .operands_min = 2,
+    .operands_max = 2,
+    .run = run};
+static const struct command *const verbs[] = {&add, &hand_over};
+static const struct command group = {.name = "group",
+    .operands = "VERB …",
+    .operands_min = 1,
+    .operands_max = COMMAND_OPERANDS_ANY,
+    .run = run,
+    .verbs = verbs,
+    .verb_count = 2};
+
+static const struct command *const commands[] = {
+    &send, &poll, &seal, &group, &help};
 
 static struct arguments arguments;
 static struct arguments_problem problem;
@@ -338,6 +358,42 @@ test_arguments_plaintext(void **state)
 	(void)unsetenv("PEYK_PLAINTEXT");
 }
 
+static void
+test_arguments_verbs(void **state)
+{
+	(void)state;
+	assert_ok(parse("group --json add --as sara team hassan reza"));
+	assert_ptr_equal(arguments.command, &add);
+	assert_int_equal(arguments.operand_count, 3);
+	assert_string_equal(arguments.operands[0], "team");
+	assert_string_equal(arguments.operands[2], "reza");
+	assert_ok(parse("group hand-over -- team --as"));
+	assert_ptr_equal(arguments.command, &hand_over);
+	assert_string_equal(arguments.operands[1], "--as");
+
+	assert_problem("group", "Something is missing: peyk group VERB …");
+	assert_problem("group", "peyk help group");
+	assert_problem("group add team", "peyk group add GROUP MEMBER …");
+	assert_problem("group hand-over a b c", "one word too many");
+	assert_problem("group add team x --wait 3",
+	    "“peyk group add” has no option --wait");
+	assert_problem("group handover team x",
+	    "There is no command “group handover”.");
+	assert_problem(
+	    "group handover team x", "Did you mean “group hand-over”?");
+	assert_problem("group zzzzzz", "“peyk help group” lists what there is.");
+	/* A verb is none alone, and its whole name is no word. */
+	assert_problem("add team x", "There is no command “add”.");
+	assert_problem("send", "peyk help send");
+
+	assert_ok(parse("group add --help"));
+	assert_ptr_equal(arguments.command, &add);
+	assert_ok(parse("group --help"));
+	assert_ptr_equal(arguments.command, &group);
+	assert_problem("group ad", "Did you mean “group add”?");
+	assert_problem("group nonsense --help", "group nonsense");
+}
+
 int
 main(void)
 {
@@ -351,6 +407,7 @@ main(void)
 	    cmocka_unit_test(test_arguments_precedence),
 	    cmocka_unit_test(test_arguments_bad_settings_say_where),
 	    cmocka_unit_test(test_arguments_plaintext),
+	    cmocka_unit_test(test_arguments_verbs),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
