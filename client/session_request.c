@@ -148,6 +148,7 @@ conclude(const struct settling *settling, enum settlement settlement,
 	case SETTLEMENT_REFUSED:
 		if (error != NULL)
 			*error = *settling->refusal;
+		result->refusal_code = settling->refusal_code;
 		return settling->refusal_status;
 	case SETTLEMENT_ELSEWHERE:
 		result->is_elsewhere = true;

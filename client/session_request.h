@@ -45,6 +45,8 @@ struct session_result {
 	bool is_elsewhere;
 	/* Polls: it was parked, and the reply is lost. Make a new one. */
 	bool is_lost;
+	/* With STATUS_DENIED and STATUS_EXISTS: the gRPC code. */
+	uint32_t refusal_code;
 	struct buf reply; /* the body of the reply */
 };
 
@@ -77,9 +79,10 @@ struct session_reply {
 };
 
 /*
- * Effects of the replies to Send, Poll and SignUp: run in the transaction
- * that removes the request from the outbox. A body that does not parse is the
- * server's fault and must not stop the account: treat it as a refusal.
+ * Effects of the replies to Send, Poll and SignUp (those about groups are in
+ * client/group_admin.h): run in the transaction that removes the request from
+ * the outbox. A body that does not parse is the server's fault and must not
+ * stop the account: treat it as a refusal.
  */
 MUST_CHECK enum status outgoing_apply(
     struct session *session, const struct session_reply *reply);

@@ -129,6 +129,7 @@ settling_decide(struct settling *settling,
 	if (!reply.is_done) {
 		settling->refusal_status =
 		    settling_refusal(&reply, settling->refusal);
+		settling->refusal_code = reply.code;
 		*out = SETTLEMENT_REFUSED;
 		return STATUS_OK;
 	}

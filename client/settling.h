@@ -39,6 +39,7 @@ struct settling {
 	struct buf *reply;            /* may be NULL */
 	struct client_error *refusal; /* filled in with SETTLEMENT_REFUSED */
 	enum status refusal_status;
+	uint32_t refusal_code;
 	/* Why the last attempt did not decide, and how long to pause. */
 	enum attempt_result cause;
 	uint64_t pause_ms;
