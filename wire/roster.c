@@ -296,9 +296,10 @@ import_roster_take(Peyk__V1__Roster *message, struct roster *out)
 	    &out->key_commitment);
 }
 
-enum status
-roster_open(struct bytes from, const struct signing_public_key *signer,
-    const struct signing_public_key *server_key, struct roster *out)
+static enum status
+open_roster(struct bytes from, const struct signing_public_key *signer,
+    bool is_verified, const struct signing_public_key *server_key,
+    struct roster *out)
 {
 	struct wire_signed frame = {0};
 	struct roster roster = {0};
@@ -309,7 +310,9 @@ roster_open(struct bytes from, const struct signing_public_key *signer,
 	    STATUS_OK ||
 	    (st = wire_unpack(&peyk__v1__roster__descriptor, frame.content,
 	    WIRE_ROSTER_MAX, &message)) != STATUS_OK ||
-	    (st = import_roster_take(message, &roster)) != STATUS_OK ||
+	    (st = import_roster_take(message, &roster)) != STATUS_OK)
+		goto out;
+	if (!is_verified &&
 	    (st = wire_signed_verify(&frame, WIRE_LABEL_ROSTER,
 	    signer != NULL ? signer : &roster.admin_key)) != STATUS_OK)
 		goto out;
@@ -326,6 +329,20 @@ out:
 	roster_clear(&roster);
 	wire_signed_clear(&frame);
 	return st;
+}
+
+enum status
+roster_open(struct bytes from, const struct signing_public_key *signer,
+    const struct signing_public_key *server_key, struct roster *out)
+{
+	return open_roster(from, signer, false, server_key, out);
+}
+
+enum status
+roster_reopen(struct bytes from, const struct signing_public_key *server_key,
+    struct roster *out)
+{
+	return open_roster(from, NULL, true, server_key, out);
 }
 
 void

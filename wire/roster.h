@@ -72,6 +72,13 @@ MUST_CHECK enum status roster_open(struct bytes from,
     const struct signing_public_key *signer,
     const struct signing_public_key *server_key, struct roster *out);
 
+/*
+ * The same of one that was verified before and kept where nobody alters it:
+ * whoever signed it.
+ */
+MUST_CHECK enum status roster_reopen(struct bytes from,
+    const struct signing_public_key *server_key, struct roster *out);
+
 /* Frees. No-op on a zeroed one. */
 void roster_clear(struct roster *roster);
 
