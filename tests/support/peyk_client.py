@@ -587,13 +587,28 @@ def pad(content):
     return content.SerializeToString()
 
 
+def check_padding(content):
+    """Honest contents have a padded size; recipients need not check it, so
+    this is for tests."""
+    size = len(content)
+    padded = 1 << (size - 1).bit_length()
+    if padded < 256 or padded - size > 2:
+        raise ProtocolError(f"the content has {size} bytes, which is no "
+                            "padded size")
+
+
 def message_content(sender_signed, recipient_key, text, counter,
                     previous_hash, message_id=None, sent_at_ms=None):
+    """A padded MessageContent; the body is a text, or a message such as
+    GroupKey that is a body, too."""
+    body = {"text": text} if isinstance(text, str) else {
+        {"GroupKey": "group_key", "GroupFarewell": "group_farewell"}[
+            type(text).__name__]: text}
     content = e2ee.MessageContent(
         recipient_key=recipient_key,
         message_id=message_id or secrets.token_bytes(16),
         sent_at_ms=now_ms() if sent_at_ms is None else sent_at_ms,
-        counter=counter, previous_hash=previous_hash, text=text)
+        counter=counter, previous_hash=previous_hash, **body)
     content.sender.CopyFrom(sender_signed)
     return pad(content)
 
@@ -865,25 +880,26 @@ class Account:
             new.append(received)
         return new
 
-    def read(self, message):
-        """Opens and verifies one InboxMessage (section 9)."""
-        signed = open_direct(message.ciphertext, self.encryption, self.key)
+    def open_content(self, ciphertext):
+        """Opens and verifies what section 9 sealed: its author, the
+        MessageContent, and its bytes."""
+        signed = open_direct(ciphertext, self.encryption, self.key)
         content = e2ee.MessageContent.FromString(signed.content)
         sender = check_identity(content.sender, self.server.identity_key)
         verify(sender.signing_key, LABEL_MESSAGE, signed.content,
                signed.signature)
         if content.recipient_key != self.key:
             raise ProtocolError("the message was written to another key")
+        check_padding(signed.content)
+        return sender, content, signed.content
+
+    def read(self, message):
+        """Opens and verifies one InboxMessage (section 9)."""
+        sender, content, data = self.open_content(message.ciphertext)
         if content.WhichOneof("body") != "text":
             raise ProtocolError("the message has no text")
-        size = len(signed.content)
-        padded = 1 << (size - 1).bit_length()
-        if padded < 256 or padded - size > 2:
-            raise ProtocolError(f"the content has {size} bytes, which is "
-                                "no padded size")
         return Received(message.id, sender, content.text, content.sent_at_ms,
-                        content.counter, content.message_id, signed.content,
-                        False)
+                        content.counter, content.message_id, data, False)
 
     def drain(self, deadline=60.0):
         """Polls until nothing more is pending; acknowledges everything."""
