@@ -133,7 +133,7 @@ struct  Peyk__V1__Leave
    */
   uint64_t group_id;
   /*
-   * The epoch that the member knows, for example 4.
+   * The epoch that the group is in, for example 4.
    */
   uint32_t epoch;
   /*

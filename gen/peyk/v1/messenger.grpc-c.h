@@ -467,9 +467,10 @@ void messenger_remove_member_raw_reply(struct rpc_server_call *call,
  * inboxes; the admin's client then makes a new key.
  *
  * Refused with NOT_FOUND when there is no such group or the caller is no
- * member; FAILED_PRECONDITION for the admin, who hands over first, and
- * before the first key; INVALID_ARGUMENT when the statement is not the
- * caller's, of this group.
+ * member; ABORTED when the statement is of another epoch than the group is
+ * in: GetGroup tells it; FAILED_PRECONDITION for the admin, who hands over
+ * first, and before the first key; INVALID_ARGUMENT when the statement is
+ * not the caller's, of this group.
  */
 extern const struct rpc_method messenger_leave_group_method;
 
