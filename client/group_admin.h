@@ -47,7 +47,13 @@ MUST_CHECK enum status group_hand_over(struct session *session,
 MUST_CHECK enum status group_delete(struct session *session,
     const struct group *group, struct client_error *error);
 
-/* For members; the admin hands over first (STATUS_DENIED, exit 6). */
+/*
+ * For members; the admin hands over first (STATUS_DENIED, exit 6). The
+ * statement is of the server's current epoch (GetGroup, its roster verified),
+ * which may be ahead of ours; ABORTED: anew. Key updates up to that epoch are
+ * still entered, to read what was sent before; one of a later epoch takes us
+ * in again.
+ */
 MUST_CHECK enum status group_leave(struct session *session,
     const struct group *group, struct client_error *error);
 

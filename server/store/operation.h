@@ -393,10 +393,12 @@ struct store_group_update {
 
 /*
  * STORE_KIND_GROUP_LEAVE: the caller leaves; every other member that has not
- * left gets the statement. UNKNOWN, ADMIN_LEAVES, NO_KEY.
+ * left gets the statement. UNKNOWN, ADMIN_LEAVES, NO_KEY, MOVED (another
+ * epoch).
  */
 struct store_group_leave {
 	struct store_group_head head;
+	uint32_t epoch;     /* of the statement */
 	struct bytes leave; /* a serialized SignedMessage */
 };
 
