@@ -222,8 +222,9 @@ void messenger_get_public_key_raw_reply(struct rpc_server_call *call,
  * under the group's key.
  *
  * Refused with INVALID_ARGUMENT when there are none or more than 256, when a
- * message has neither a recipient's key of 32 bytes nor a group or has both,
- * or a ciphertext not 48 to 132096 bytes; then nothing is stored.
+ * message has neither a recipient's key of 32 bytes nor a group and its epoch
+ * or has both, or a ciphertext not 48 to 132096 bytes; then nothing is
+ * stored.
  */
 extern const struct rpc_method messenger_send_method;
 
@@ -558,7 +559,7 @@ void messenger_rotate_group_key_raw_reply(struct rpc_server_call *call,
 /*
  * ---- GetGroup ----
  *
- * Returns a group's signed rosters, and who has left since the last one.
+ * Returns how a group stands: its signed roster, and who has left since.
  *
  *     peyk seal GetGroup --as sara '{"groupId": "7316214052834563920"}' |
  *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/GetGroup 2>&1 |
