@@ -18,6 +18,7 @@ channel_server_info_set_limits(struct channel_server_info *info)
 	info->messages_per_poll = (uint32_t)WIRE_MESSAGES_PER_POLL;
 	info->poll_wait_ms = WIRE_POLL_WAIT_MAX_MS;
 	info->names_per_lookup = (uint32_t)WIRE_NAMES_PER_LOOKUP;
+	info->members_per_group = (uint32_t)WIRE_GROUP_MEMBERS_MAX;
 }
 
 /* One entry of ServerInfo.sealing_keys, over memory of its own. */
@@ -55,6 +56,7 @@ set_limits(const struct channel_server_info *info, Peyk__V1__Limits *out)
 	out->messages_per_poll = info->messages_per_poll;
 	out->poll_wait_ms = info->poll_wait_ms;
 	out->names_per_lookup = info->names_per_lookup;
+	out->members_per_group = info->members_per_group;
 }
 
 static enum status
@@ -144,6 +146,8 @@ take_limits(const Peyk__V1__Limits *limits, struct channel_server_info *out)
 	out->poll_wait_ms = lower(limits->poll_wait_ms, out->poll_wait_ms);
 	out->names_per_lookup = lower(limits->names_per_lookup,
 	    out->names_per_lookup);
+	out->members_per_group = lower(limits->members_per_group,
+	    out->members_per_group);
 }
 
 static enum status

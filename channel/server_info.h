@@ -35,6 +35,7 @@ struct channel_server_info {
 	uint32_t messages_per_poll;
 	uint32_t poll_wait_ms;
 	uint32_t names_per_lookup;
+	uint32_t members_per_group;
 	char version[WIRE_VERSION_MAX + 1];
 	Peyk__V1__Registration registration;
 	uint64_t time_ms;

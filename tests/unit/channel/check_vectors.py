@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The second client makes and opens every byte of tests/vectors/channel.json
-and e2ee.json, which come from channel/ and e2ee/: both sides of the wire were
-written twice from docs/protocol.md and agree."""
+and e2ee.json, which come from channel/ and e2ee/, and of group.json: all of it
+was written twice from docs/protocol.md, and agrees."""
 
 import json
 import pathlib
@@ -11,6 +11,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests/support"))
 import peyk_client as pc  # noqa: E402
+import peyk_group_keys as keys  # noqa: E402
 from peyk_client import e2ee, messenger, payload  # noqa: E402
 
 
@@ -173,6 +174,134 @@ class EndToEnd(unittest.TestCase):
                 pc.safety_number(people[vector["one"]],
                                  people[vector["other"]], self.server_key),
                 vector["number"])
+
+
+class Groups(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.vectors = load("group.json")
+        cls.server_key = bytes.fromhex(cls.vectors["server_identity_key"])
+        cls.group_id = cls.vectors["group_id"]
+        cls.people = {}
+        for vector in cls.vectors["people"]:
+            seed, secret, statement = unhex(
+                vector, "signing_seed", "encryption_secret_key",
+                "signed_identity")
+            cls.people[vector["username"]] = (
+                signing_key(seed), encryption_key(secret),
+                payload.SignedIdentity.FromString(statement))
+        cls.signing = {pc.raw_public(signing): signing
+                       for signing, _, _ in cls.people.values()}
+        cls.epochs = {v["epoch"]: v for v in cls.vectors["epochs"]}
+
+    def test_epochs(self):
+        previous = b""
+        for vector in self.vectors["epochs"]:
+            share, secret, signer, signed, group_secret = unhex(
+                vector, "server_share", "admin_secret", "signer", "roster",
+                "group_secret")
+            self.assertEqual(keys.group_secret(share, secret), group_secret)
+            roster, roster_hash = keys.open_roster(signed, self.server_key,
+                                                   signer)
+            self.assertEqual((roster.group_id, roster.epoch,
+                              roster.previous_hash),
+                             (self.group_id, vector["epoch"], previous))
+            previous = roster_hash
+            self.assertEqual(roster_hash.hex(), vector["roster_hash"])
+            self.assertEqual(roster.key_commitment.hex(),
+                             vector["commitment"])
+            self.assertEqual(keys.commitment(
+                group_secret, self.group_id, roster.epoch).hex(),
+                vector["commitment"])
+            self.assertEqual(keys.safety_number(
+                self.group_id, roster.epoch, roster_hash),
+                vector["safety_number"])
+            self.assertEqual(pc.signed_message(
+                self.signing[signer], keys.LABEL_ROSTER,
+                roster.SerializeToString(deterministic=True)), signed)
+            for chain in vector["chains"]:
+                made = keys.Chain.of(group_secret, self.group_id,
+                                     roster.epoch,
+                                     bytes.fromhex(chain["sender_key"]))
+                self.assertEqual([made.step().hex()
+                                  for _ in chain["message_keys"]],
+                                 chain["message_keys"])
+
+    def check_letter(self, vector, body):
+        sender, _, statement = self.people[vector["from"]]
+        signing, encryption, _ = self.people[vector["to"]]
+        recipient = pc.raw_public(signing)
+        message_id, ephemeral, content_hash, ciphertext = unhex(
+            vector, "message_id", "ephemeral_secret_key", "content_hash",
+            "ciphertext")
+        content = pc.message_content(statement, recipient, body, 0, b"",
+                                     message_id, vector["sent_at_ms"])
+        self.assertEqual(pc.sha256(content), content_hash)
+        enc, context = pc.hpke_sender(
+            pc.raw_public(encryption), pc.INFO_DIRECT,
+            encryption_key(ephemeral))
+        plaintext = pc.signed_message(sender, pc.LABEL_MESSAGE, content)
+        self.assertEqual(enc + context.seal(recipient, plaintext),
+                         ciphertext)
+        self.assertEqual(pc.open_direct(ciphertext, encryption,
+                                        recipient).content, content)
+
+    def test_letters(self):
+        for vector in self.vectors["key_letters"]:
+            epoch = self.epochs[vector["epoch"]]
+            share, secret, roster_hash = unhex(
+                epoch, "server_share", "admin_secret", "roster_hash")
+            self.check_letter(vector, e2ee.GroupKey(
+                group_id=self.group_id, epoch=vector["epoch"],
+                roster_hash=roster_hash, admin_secret=secret,
+                server_share=share))
+        for vector in self.vectors["farewells"]:
+            self.check_letter(vector, e2ee.GroupFarewell(
+                group_id=self.group_id, epoch=vector["epoch"],
+                is_deleted=vector["is_deleted"]))
+
+    def test_leaves(self):
+        for vector in self.vectors["leaves"]:
+            member, signed = unhex(vector, "member_key", "leave")
+            leave = keys.open_leave(signed)
+            self.assertEqual((leave.group_id, leave.epoch, leave.member_key),
+                             (self.group_id, vector["epoch"], member))
+            self.assertEqual(leave.roster_hash.hex(),
+                             self.epochs[leave.epoch]["roster_hash"])
+            self.assertEqual(keys.make_leave(
+                self.signing[member], self.group_id, leave.epoch,
+                leave.roster_hash).SerializeToString(), signed)
+
+    def test_messages(self):
+        for vector in self.vectors["messages"]:
+            epoch = self.epochs[vector["epoch"]]
+            signing, _, _ = self.people[vector["from"]]
+            sender = pc.raw_public(signing)
+            (message_id, previous, r, content_hash, ciphertext, secret,
+             roster_hash) = unhex(
+                {**epoch, **vector}, "message_id", "previous_hash", "random",
+                "content_hash", "ciphertext", "group_secret", "roster_hash")
+            index = vector["index"]
+            chain = keys.Chain.of(secret, self.group_id, vector["epoch"],
+                                  sender)
+            message_key = chain.take(index)
+            content = pc.pad(e2ee.GroupMessageContent(
+                group_id=self.group_id, epoch=vector["epoch"],
+                roster_hash=roster_hash, sender_key=sender, index=index,
+                message_id=message_id, sent_at_ms=vector["sent_at_ms"],
+                counter=vector["counter"], previous_hash=previous,
+                text=vector["text"]))
+            self.assertEqual(pc.sha256(content), content_hash)
+            self.assertEqual(keys.seal_group_message(
+                pc.signed_message(signing, keys.LABEL_GROUP_MESSAGE, content),
+                message_key, keys.message_place(
+                    self.group_id, vector["epoch"], sender, index), r),
+                ciphertext)
+            self.assertEqual(keys.peek_group_message(ciphertext),
+                             (sender, index))
+            opened, data = keys.open_group_message(
+                ciphertext, message_key, self.group_id, vector["epoch"])
+            self.assertEqual((opened.text, data), (vector["text"], content))
 
 
 if __name__ == "__main__":

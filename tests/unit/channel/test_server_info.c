@@ -68,6 +68,7 @@ test_server_info_round_trip(void **state)
 	assert_int_equal(out.messages_per_poll, 1024);
 	assert_int_equal(out.poll_wait_ms, 60000);
 	assert_int_equal(out.names_per_lookup, 256);
+	assert_int_equal(out.members_per_group, 1000);
 	buf_clear(&packed);
 }
 
