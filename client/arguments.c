@@ -175,8 +175,7 @@ arguments_find_command(const char *name, const struct command *const *commands,
 	nearest = suggest_nearest(name, names, count);
 	if (nearest != NULL)
 		(void)snprintf(problem->hint, sizeof(problem->hint),
-		    "Did you mean “%.*s%s”? %s", common, first, nearest,
-		    where);
+		    "Did you mean “%.*s%s”? %s", common, first, nearest, where);
 	return NULL;
 }
 

@@ -377,11 +377,12 @@ test_arguments_verbs(void **state)
 	assert_problem("group hand-over a b c", "one word too many");
 	assert_problem("group add team x --wait 3",
 	    "“peyk group add” has no option --wait");
-	assert_problem("group handover team x",
-	    "There is no command “group handover”.");
+	assert_problem(
+	    "group handover team x", "There is no command “group handover”.");
 	assert_problem(
 	    "group handover team x", "Did you mean “group hand-over”?");
-	assert_problem("group zzzzzz", "“peyk help group” lists what there is.");
+	assert_problem(
+	    "group zzzzzz", "“peyk help group” lists what there is.");
 	/* A verb is none alone, and its whole name is no word. */
 	assert_problem("add team x", "There is no command “add”.");
 	assert_problem("send", "peyk help send");
