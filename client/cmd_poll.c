@@ -121,7 +121,9 @@ const struct command cmd_poll = {
     .name = "poll",
     .operands = "",
     .summary = "fetch and show new messages",
-    .help = "Shows the messages that have arrived, each once, in order.\n"
+    .help = "Shows the messages that have arrived, and what happened to "
+	    "groups, each once, in\n"
+	    "order.\n"
 	    "\n"
 	    "  --wait SECONDS   waits so long for the first, if there is "
 	    "none yet\n"
