@@ -7,12 +7,10 @@
 #include "crypto/hpke.h"
 #include "e2ee/direct.h"
 #include "failing_malloc.h"
-#include "gen/peyk/v1/e2ee.pb-c.h"
-#include "people.h"
+#include "tests/unit/e2ee/sealed.h"
 #include "wire/signed.h"
 #include "wire/unpack.h"
 
-static struct people people;
 static const struct sha256_digest previous = { { 0xab } };
 
 /* client#2 writes to client#3. */
@@ -42,91 +40,9 @@ seal(const struct e2ee_direct_draft *draft, struct buf *out,
 }
 
 static enum status
-open_as(const struct person *person, struct bytes ciphertext,
-    struct e2ee_direct *out)
-{
-	return e2ee_direct_open(ciphertext, &person->encryption,
-	    &person->signing.public_key, &people.server.public_key, out);
-}
-
-/* Opens as client#3; what it gives on failure is checked to be nothing. */
-static enum status
-open_ciphertext(struct bytes ciphertext)
-{
-	struct e2ee_direct message = {0};
-	enum status st;
-
-	st = open_as(&people.recipient, ciphertext, &message);
-	if (st != STATUS_OK)
-		assert_null(message.content);
-	e2ee_direct_clear(&message);
-	return st;
-}
-
-/* Encrypts any plaintext to somebody, as anyone may. */
-static void
-encrypt(struct bytes plaintext, const struct person *to, struct buf *out)
-{
-	struct hpke_encapsulated_key encapsulated;
-	struct buf ciphertext;
-
-	buf_init(out, WIRE_CIPHERTEXT_MAX + 100);
-	buf_init(&ciphertext, WIRE_CIPHERTEXT_MAX + 100);
-	assert_ok(hpke_seal_once(&to->encryption.public_key,
-	    BYTES_LITERAL("peyk/v1 direct"),
-	    BYTES_OF(to->signing.public_key.bytes), plaintext, &encapsulated,
-	    &ciphertext));
-	assert_ok(buf_append(out, BYTES_OF(encapsulated.bytes)));
-	assert_ok(buf_append(out, buf_bytes(&ciphertext)));
-	buf_clear(&ciphertext);
-}
-
-static Peyk__V1__MessageContent
-honest_content(Peyk__V1__SignedIdentity **sender)
-{
-	Peyk__V1__MessageContent content = PEYK__V1__MESSAGE_CONTENT__INIT;
-
-	assert_ok(wire_unpack(&peyk__v1__signed_identity__descriptor,
-	    buf_bytes(&people.sender.statement), WIRE_SIGNED_IDENTITY_MAX,
-	    sender));
-	content.sender = *sender;
-	content.recipient_key =
-	    wire_field(BYTES_OF(people.recipient.signing.public_key.bytes));
-	content.message_id = wire_field(BYTES_LITERAL("0123456789abcdef"));
-	content.sent_at_ms = PEOPLE_NOW_MS;
-	content.counter = 1;
-	content.body_case = PEYK__V1__MESSAGE_CONTENT__BODY_TEXT;
-	content.text = (char *)(uintptr_t)"salam";
-	return content;
-}
-
-static enum status
-open_content(const Peyk__V1__MessageContent *content, const char *label,
-    const struct signing_secret_key *key, struct e2ee_direct *out)
-{
-	struct buf packed, plaintext, ciphertext;
-	enum status st;
-
-	buf_init(&packed, WIRE_CIPHERTEXT_MAX);
-	buf_init(&plaintext, WIRE_CIPHERTEXT_MAX);
-	assert_ok(wire_pack(&content->base, &packed));
-	assert_ok(wire_signed_make(key, label, buf_bytes(&packed),
-	    &plaintext));
-	encrypt(buf_bytes(&plaintext), &people.recipient, &ciphertext);
-	if (out == NULL)
-		st = open_ciphertext(buf_bytes(&ciphertext));
-	else
-		st = open_as(&people.recipient, buf_bytes(&ciphertext), out);
-	buf_clear(&ciphertext);
-	buf_clear(&plaintext);
-	buf_clear(&packed);
-	return st;
-}
-
-static enum status
 open_signed(const Peyk__V1__MessageContent *content)
 {
-	return open_content(content, WIRE_LABEL_MESSAGE,
+	return sealed_open(content, WIRE_LABEL_MESSAGE,
 	    &people.sender.signing.secret_key, NULL);
 }
 
@@ -143,7 +59,7 @@ test_direct_round_trip(void **state)
 
 	(void)state;
 	seal(&draft, &ciphertext, &hash);
-	assert_ok(open_as(&people.recipient, buf_bytes(&ciphertext),
+	assert_ok(sealed_open_as(&people.recipient, buf_bytes(&ciphertext),
 	    &message));
 	assert_string_equal(message.sender.name, "client#2");
 	assert_true(signing_public_key_equal(&message.sender.signing_key,
@@ -173,7 +89,7 @@ test_direct_leaves_nothing_in_memory(void **state)
 	(void)state;
 	failing_malloc_watch("a secret that is");
 	seal(&draft, &ciphertext, &hash);
-	assert_ok(open_ciphertext(buf_bytes(&ciphertext)));
+	assert_ok(sealed_check(buf_bytes(&ciphertext)));
 	buf_clear(&ciphertext);
 	assert_int_equal(failing_malloc_stop_watching(), 0);
 }
@@ -190,7 +106,7 @@ test_direct_first_message_names_no_other(void **state)
 	draft.counter = 1;
 	draft.previous_hash = NULL;
 	seal(&draft, &ciphertext, &hash);
-	assert_ok(open_as(&people.recipient, buf_bytes(&ciphertext),
+	assert_ok(sealed_open_as(&people.recipient, buf_bytes(&ciphertext),
 	    &message));
 	assert_int_equal(message.counter, 1);
 	assert_false(message.has_previous_hash);
@@ -208,9 +124,9 @@ test_direct_opens_for_its_recipient_alone(void **state)
 
 	(void)state;
 	seal(&draft, &ciphertext, &hash);
-	assert_status(open_as(&people.sender, buf_bytes(&ciphertext),
+	assert_status(sealed_open_as(&people.sender, buf_bytes(&ciphertext),
 	    &message), STATUS_FORGED);
-	assert_status(open_as(&people.other, buf_bytes(&ciphertext),
+	assert_status(sealed_open_as(&people.other, buf_bytes(&ciphertext),
 	    &message), STATUS_FORGED);
 	/* the right encryption key under another signing key */
 	assert_status(e2ee_direct_open(buf_bytes(&ciphertext),
@@ -244,8 +160,8 @@ test_direct_passed_on_is_forged(void **state)
 	    BYTES_OF(people.recipient.signing.public_key.bytes),
 	    bytes_make(ciphertext.data + 32, ciphertext.size - 32),
 	    &plaintext));
-	encrypt(buf_bytes(&plaintext), &people.other, &again);
-	assert_status(open_as(&people.other, buf_bytes(&again), &message),
+	sealed_encrypt(buf_bytes(&plaintext), &people.other, &again);
+	assert_status(sealed_open_as(&people.other, buf_bytes(&again), &message),
 	    STATUS_FORGED);
 	buf_clear(&again);
 	buf_clear(&plaintext);
@@ -265,12 +181,12 @@ test_direct_never_survives_a_flipped_bit(void **state)
 	for (i = 0; i < ciphertext.size; i++) {
 		/* of byte 31 the bit that X25519 ignores: HPKE does not */
 		ciphertext.data[i] ^= (uint8_t)(1 << i % 8);
-		assert_status(open_ciphertext(buf_bytes(&ciphertext)),
+		assert_status(sealed_check(buf_bytes(&ciphertext)),
 		    STATUS_FORGED);
 		ciphertext.data[i] ^= (uint8_t)(1 << i % 8);
 	}
 	for (i = 0; i < ciphertext.size; i++)
-		assert_status(open_ciphertext(bytes_make(ciphertext.data,
+		assert_status(sealed_check(bytes_make(ciphertext.data,
 		    i)), i < 48 ? STATUS_INVALID : STATUS_FORGED);
 	buf_clear(&ciphertext);
 }
@@ -279,15 +195,15 @@ static void
 test_direct_content_is_verified(void **state)
 {
 	Peyk__V1__SignedIdentity *sender = NULL, *other = NULL;
-	Peyk__V1__MessageContent honest = honest_content(&sender);
+	Peyk__V1__MessageContent honest = sealed_honest(&sender);
 	Peyk__V1__MessageContent content = honest;
 
 	(void)state;
 	assert_ok(open_signed(&content));
-	assert_status(open_content(&content, WIRE_LABEL_REQUEST,
+	assert_status(sealed_open(&content, WIRE_LABEL_REQUEST,
 	    &people.sender.signing.secret_key, NULL), STATUS_FORGED);
 	/* the identity of one, the signature of another */
-	assert_status(open_content(&content, WIRE_LABEL_MESSAGE,
+	assert_status(sealed_open(&content, WIRE_LABEL_MESSAGE,
 	    &people.other.signing.secret_key, NULL), STATUS_FORGED);
 	assert_ok(wire_unpack(&peyk__v1__signed_identity__descriptor,
 	    buf_bytes(&people.other.statement), WIRE_SIGNED_IDENTITY_MAX,
@@ -295,7 +211,7 @@ test_direct_content_is_verified(void **state)
 	content.sender = other;
 	assert_status(open_signed(&content), STATUS_FORGED);
 	other->signature.data[0] ^= 1;
-	assert_status(open_content(&content, WIRE_LABEL_MESSAGE,
+	assert_status(sealed_open(&content, WIRE_LABEL_MESSAGE,
 	    &people.other.signing.secret_key, NULL), STATUS_FORGED);
 	wire_free(other);
 	content.sender = NULL;
@@ -322,7 +238,7 @@ static void
 test_direct_link_is_all_or_nothing(void **state)
 {
 	Peyk__V1__SignedIdentity *sender = NULL;
-	Peyk__V1__MessageContent content = honest_content(&sender);
+	Peyk__V1__MessageContent content = sealed_honest(&sender);
 
 	(void)state;
 	content.counter = 0;
@@ -347,12 +263,12 @@ static void
 test_direct_of_a_later_kind_is_told_apart(void **state)
 {
 	Peyk__V1__SignedIdentity *sender = NULL;
-	Peyk__V1__MessageContent content = honest_content(&sender);
+	Peyk__V1__MessageContent content = sealed_honest(&sender);
 	struct e2ee_direct message = {0};
 
 	(void)state;
 	content.body_case = PEYK__V1__MESSAGE_CONTENT__BODY__NOT_SET;
-	assert_ok(open_content(&content, WIRE_LABEL_MESSAGE,
+	assert_ok(sealed_open(&content, WIRE_LABEL_MESSAGE,
 	    &people.sender.signing.secret_key, &message));
 	assert_int_equal(message.kind, E2EE_DIRECT_KIND_UNKNOWN);
 	assert_string_equal(message.text, "");
@@ -361,12 +277,12 @@ test_direct_of_a_later_kind_is_told_apart(void **state)
 	e2ee_direct_clear(&message);
 	/* outside the count */
 	content.counter = 0;
-	assert_ok(open_content(&content, WIRE_LABEL_MESSAGE,
+	assert_ok(sealed_open(&content, WIRE_LABEL_MESSAGE,
 	    &people.sender.signing.secret_key, &message));
 	assert_int_equal(message.counter, 0);
 	e2ee_direct_clear(&message);
 	/* but never forged */
-	assert_status(open_content(&content, WIRE_LABEL_MESSAGE,
+	assert_status(sealed_open(&content, WIRE_LABEL_MESSAGE,
 	    &people.other.signing.secret_key, &message), STATUS_FORGED);
 	wire_free(sender);
 }
@@ -383,9 +299,9 @@ test_direct_plaintext_that_is_none_is_invalid(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		encrypt(bytes_make(cases[i].data, cases[i].size),
+		sealed_encrypt(bytes_make(cases[i].data, cases[i].size),
 		    &people.recipient, &ciphertext);
-		assert_status(open_ciphertext(buf_bytes(&ciphertext)),
+		assert_status(sealed_check(buf_bytes(&ciphertext)),
 		    STATUS_INVALID);
 		buf_clear(&ciphertext);
 	}
@@ -421,7 +337,7 @@ check_padding(struct bytes text)
 	size = content_size(&ciphertext);
 	while (padded < size)
 		padded *= 2;
-	assert_ok(open_as(&people.recipient, buf_bytes(&ciphertext),
+	assert_ok(sealed_open_as(&people.recipient, buf_bytes(&ciphertext),
 	    &message));
 	assert_bytes(bytes_make(message.text, message.text_size), text);
 	inside = message.content;
@@ -497,7 +413,7 @@ test_direct_largest_message_fits(void **state)
 	draft.sent_at_ms = WIRE_TIME_MAX_MS;
 	draft.counter = WIRE_NUMBER_MAX;
 	seal(&draft, &ciphertext, &hash);
-	assert_ok(open_ciphertext(buf_bytes(&ciphertext)));
+	assert_ok(sealed_check(buf_bytes(&ciphertext)));
 	draft.text = BYTES_OF(text);
 	assert_status(e2ee_direct_seal(&draft, &ciphertext, &hash),
 	    STATUS_TOO_LARGE);
@@ -512,7 +428,7 @@ test_direct_larger_than_allowed_is_invalid(void **state)
 	static const uint8_t large[WIRE_CIPHERTEXT_MAX + 1];
 
 	(void)state;
-	assert_status(open_ciphertext(BYTES_OF(large)), STATUS_INVALID);
+	assert_status(sealed_check(BYTES_OF(large)), STATUS_INVALID);
 }
 
 static void
@@ -578,7 +494,7 @@ test_direct_survives_every_failing_allocation(void **state)
 		failing_malloc_start(n);
 		st = e2ee_direct_seal(&draft, &ciphertext, &hash);
 		if (st == STATUS_OK)
-			st = open_as(&people.recipient,
+			st = sealed_open_as(&people.recipient,
 			    buf_bytes(&ciphertext), &message);
 		if (!failing_malloc_stop())
 			break;
@@ -590,22 +506,6 @@ test_direct_survives_every_failing_allocation(void **state)
 	assert_true(n > 10);
 	e2ee_direct_clear(&message);
 	buf_clear(&ciphertext);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	people_init(&people);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	people_clear(&people);
-	return 0;
 }
 
 int
@@ -631,5 +531,5 @@ main(void)
 		    test_direct_survives_every_failing_allocation),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, sealed_setup, sealed_teardown);
 }
