@@ -80,6 +80,42 @@ send_done(struct caller *caller)
 		send_reply(work);
 }
 
+/* Whether it is for one recipient, or for an epoch of one group. */
+static bool
+send_is_addressed(const Peyk__V1__OutgoingMessage *message)
+{
+	if (message->group_id == 0)
+		return message->recipient_key.len == STORE_KEY_SIZE &&
+		       message->epoch == 0;
+	return message->group_id <= WIRE_NUMBER_MAX && message->epoch > 0 &&
+	       message->recipient_key.len == 0;
+}
+
+/* False: it has refused the request. number: from 1. */
+static bool
+send_check_message(struct caller *caller,
+    const Peyk__V1__OutgoingMessage *message, size_t number, size_t count)
+{
+	if (!send_is_addressed(message)) {
+		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
+		    "Message %zu of %zu is neither for a recipient, whose key "
+		    "has %zu bytes (here: %zu), nor for a group with its "
+		    "epoch.",
+		    number, count, STORE_KEY_SIZE, message->recipient_key.len);
+		return false;
+	}
+	if (message->ciphertext.len < CIPHERTEXT_MIN ||
+	    message->ciphertext.len > WIRE_CIPHERTEXT_MAX) {
+		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
+		    "Message %zu of %zu: the ciphertext has %zu bytes; %zu to "
+		    "%zu are allowed.",
+		    number, count, message->ciphertext.len, CIPHERTEXT_MIN,
+		    WIRE_CIPHERTEXT_MAX);
+		return false;
+	}
+	return true;
+}
+
 /* True if every limit is kept. Else it has refused the request. */
 static bool
 send_check(struct caller *caller, const Peyk__V1__SendRequest *request)
@@ -93,25 +129,9 @@ send_check(struct caller *caller, const Peyk__V1__SendRequest *request)
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {
-		const Peyk__V1__OutgoingMessage *message = request->messages[i];
-
-		if (message->recipient_key.len != STORE_KEY_SIZE) {
-			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
-			    "Message %zu of %zu: the recipient's key has %zu "
-			    "bytes, not %zu.",
-			    i + 1, count, message->recipient_key.len,
-			    STORE_KEY_SIZE);
+		if (!send_check_message(
+			caller, request->messages[i], i + 1, count))
 			return false;
-		}
-		if (message->ciphertext.len < CIPHERTEXT_MIN ||
-		    message->ciphertext.len > WIRE_CIPHERTEXT_MAX) {
-			caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
-			    "Message %zu of %zu: the ciphertext has %zu "
-			    "bytes; %zu to %zu are allowed.",
-			    i + 1, count, message->ciphertext.len,
-			    CIPHERTEXT_MIN, WIRE_CIPHERTEXT_MAX);
-			return false;
-		}
 	}
 	return true;
 }
@@ -137,8 +157,12 @@ message_service_send(
 	for (size_t i = 0; i < request->n_messages; i++) {
 		const Peyk__V1__OutgoingMessage *message = request->messages[i];
 
-		memcpy(messages[i].recipient_key, message->recipient_key.data,
-		    sizeof(messages[i].recipient_key));
+		if (message->group_id == 0)
+			memcpy(messages[i].recipient_key,
+			    message->recipient_key.data,
+			    sizeof(messages[i].recipient_key));
+		messages[i].group_id = (int64_t)message->group_id;
+		messages[i].epoch = message->epoch;
 		/* Lives until the answer, as the request does. */
 		messages[i].ciphertext = wire_bytes(message->ciphertext);
 	}
@@ -224,12 +248,17 @@ poll_reply(struct poll *work)
 		}
 	}
 	for (size_t i = 0; i < count; i++) {
+		const struct store_inbox_message *from = &fetched->messages[i];
+
 		peyk__v1__inbox_message__init(&messages[i]);
-		uuid_format(fetched->messages[i].id, ids[i]);
+		uuid_format(from->id, ids[i]);
 		messages[i].id = ids[i];
-		messages[i].ciphertext =
-		    wire_field(fetched->messages[i].ciphertext);
-		messages[i].stored_at_ms = fetched->messages[i].stored_at_ms;
+		messages[i].ciphertext = wire_field(from->ciphertext);
+		messages[i].stored_at_ms = from->stored_at_ms;
+		messages[i].group_id = (uint64_t)from->group_id;
+		messages[i].epoch = from->epoch;
+		messages[i].roster = wire_field(from->roster);
+		messages[i].leave = wire_field(from->leave);
 		pointers[i] = &messages[i];
 	}
 	response.n_messages = count;
