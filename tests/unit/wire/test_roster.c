@@ -176,6 +176,13 @@ test_roster_needs_the_right_signature(void **state)
 	assert_status(open_and_clear(buf_bytes(&packed), NULL),
 	    STATUS_FORGED);
 	assert_ok(open_and_clear(buf_bytes(&packed), recipient));
+	/* Verified before, whoever signed it; of this server still. */
+	assert_status(roster_reopen(buf_bytes(&packed), sender, &roster),
+	    STATUS_FORGED);
+	assert_ok(roster_reopen(buf_bytes(&packed),
+	    &people.server.public_key, &roster));
+	assert_true(sha256_digest_equal(&roster.hash, &hash));
+	roster_clear(&roster);
 	buf_clear(&packed);
 }
 
