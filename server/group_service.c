@@ -168,6 +168,7 @@ leaving_judge(struct leaving *work, const struct caller *caller,
 		return STATUS_INVALID;
 	if (st != STATUS_OK)
 		return st;
+	work->operation.epoch = leave.epoch;
 	return leave.group_id == request->group_id &&
 		       signing_public_key_equal(
 			   &leave.member_key, &caller->sender_key)
