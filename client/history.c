@@ -13,6 +13,7 @@ message_clear(struct message *message)
 	free(message->peer);
 	free(message->peer_canonical);
 	free(message->text);
+	free(message->group_name);
 	*message = (struct message){0};
 }
 
@@ -45,6 +46,14 @@ history_canonical(
 }
 
 enum status
+history_conversation(struct session *session, struct bytes name,
+    struct buf *out, struct client_error *error)
+{
+	(void)session;
+	return history_canonical(name, out, error);
+}
+
+enum status
 history_list(struct session *session, const struct history_query *query,
     struct message_list *out, struct client_error *error)
 {
@@ -54,18 +63,19 @@ history_list(struct session *session, const struct history_query *query,
 	    .limit = query->limit,
 	    .is_from_end = query->is_from_end,
 	};
-	struct buf canonical;
+	struct buf conversation;
 	enum status st;
 
-	buf_init(&canonical, NAME_CANONICAL_SIZE_MAX);
+	buf_init(&conversation, HISTORY_CONVERSATION_SIZE_MAX);
 	if (state_query.limit == 0 || state_query.limit > HISTORY_PAGE_MAX)
 		state_query.limit = HISTORY_PAGE_MAX;
 	if (query->peer.size > 0) {
-		if ((st = history_canonical(query->peer, &canonical, error)) !=
+		if ((st = history_conversation(
+			 session, query->peer, &conversation, error)) !=
 		    STATUS_OK)
 			goto out;
-		if ((st = buf_string(&canonical, &state_query.canonical)) !=
-		    STATUS_OK) {
+		if ((st = buf_string(&conversation,
+			 &state_query.conversation)) != STATUS_OK) {
 			st = client_error_set_plain(
 			    error, st, "read the username");
 			goto out;
@@ -75,7 +85,7 @@ history_list(struct session *session, const struct history_query *query,
 	if (st != STATUS_OK)
 		st = state_error(error, st);
 out:
-	buf_clear(&canonical);
+	buf_clear(&conversation);
 	return st;
 }
 

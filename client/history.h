@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/bytes.h"
+#include "base/name.h"
 #include "base/status.h"
 #include "client/error.h"
 #include "client/session.h"
@@ -157,6 +158,8 @@ MUST_CHECK enum status history_canonical(
  * or of "@team" group_conversation() (client/groups.h). STATUS_INVALID (exit
  * 2), STATUS_NOT_FOUND (exit 1: no such group).
  */
+#define HISTORY_CONVERSATION_SIZE_MAX NAME_CANONICAL_SIZE_MAX
+
 MUST_CHECK enum status history_conversation(struct session *session,
     struct bytes name, struct buf *out, struct client_error *error);
 

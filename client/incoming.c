@@ -43,7 +43,7 @@
 /* What a run of incoming_receive() knows. */
 struct receiving {
 	struct session *session;
-	const char *peer; /* canonical; NULL: everyone */
+	const char *conversation; /* NULL: all of them */
 	size_t limit;
 	uint64_t start_ms;
 	uint64_t wait_ms;
@@ -121,7 +121,8 @@ store_text(struct session *session, const struct e2ee_direct *direct,
 	enum status st;
 
 	if ((st = state_incoming_is_known(
-		 state, row.peer_key, row.id, &is_known)) != STATUS_OK ||
+		 state, row.peer_key, row.id, row.kind, &is_known)) !=
+		STATUS_OK ||
 	    is_known)
 		return st;
 	if ((st = contacts_judge_author(session, &direct->sender, &author)) !=
@@ -380,34 +381,45 @@ tell_others(const struct receiving *receiving, struct client_error *error)
 	struct session *session = receiving->session;
 	struct state *state = session_state(session);
 	uint64_t count = 0, told;
-	char name[CLIENT_DISPLAY_SIZE], text[CLIENT_DISPLAY_SIZE + 128];
-	char *last = NULL;
+	char name[CLIENT_DISPLAY_SIZE], shown[CLIENT_DISPLAY_SIZE];
+	char text[2 * CLIENT_DISPLAY_SIZE + 128];
+	char *last = NULL, *group = NULL;
+	bool is_group;
 	enum status st;
 
-	if (receiving->peer == NULL)
+	if (receiving->conversation == NULL)
 		return STATUS_OK;
-	st = state_incoming_count_waiting(state, receiving->peer, &count);
+	st = state_incoming_count_waiting(state, receiving->conversation, &count);
 	if (st != STATUS_OK)
 		return state_error(error, st);
 	told = session_others_told(session, count);
 	if (count <= told)
 		return STATUS_OK;
-	st = state_incoming_last_waiting(state, receiving->peer, &last);
+	st = state_incoming_last_waiting(
+	    state, receiving->conversation, &last, &group);
 	if (st == STATUS_NOT_FOUND)
 		return STATUS_OK; /* another process has just taken it */
 	if (st != STATUS_OK)
 		return state_error(error, st);
 	client_display(bytes_from_string(last), name, sizeof(name));
+	client_display(bytes_from_string(group), shown, sizeof(shown));
+	is_group = group[0] != '\0';
 	free(last);
+	free(group);
 	if (count == 1)
 		(void)snprintf(text, sizeof(text),
-		    "%s has sent a message to you: \"peyk poll\" shows it.",
-		    name);
+		    is_group ? "There is a message from %s in %s: \"peyk "
+			       "poll\" shows it."
+			     : "%s has sent a message to you: \"peyk poll\" "
+			       "shows it.",
+		    name, shown);
 	else
 		(void)snprintf(text, sizeof(text),
-		    "%llu new messages of others are waiting, the last from "
-		    "%s: \"peyk poll\" shows them.",
-		    (unsigned long long)count, name);
+		    is_group ? "%llu new messages of others are waiting, the "
+			       "last from %s in %s: \"peyk poll\" shows them."
+			     : "%llu new messages of others are waiting, the "
+			       "last from %s: \"peyk poll\" shows them.",
+		    (unsigned long long)count, name, shown);
 	session_notice(
 	    session, NOTICE_OTHERS_WAITING, name, (unsigned long)count, text);
 	return STATUS_OK;
@@ -433,7 +445,7 @@ take(struct receiving *receiving, struct message_list *out,
 		st = state_begin(state);
 	if (st == STATUS_OK)
 		st = state_incoming_take(
-		    state, receiving->peer, receiving->limit, &list);
+		    state, receiving->conversation, receiving->limit, &list);
 	if (st == STATUS_OK)
 		st = state_commit(state);
 	state_rollback(state);
@@ -604,19 +616,20 @@ incoming_receive(struct session *session, const struct incoming_query *query,
 	    .limit = query->limit,
 	};
 	struct message_list list = {0};
-	struct buf canonical;
+	struct buf conversation;
 	enum status st;
 
 	receiving.fruitful_ms = receiving.start_ms;
-	buf_init(&canonical, NAME_CANONICAL_SIZE_MAX);
+	buf_init(&conversation, HISTORY_CONVERSATION_SIZE_MAX);
 	if (receiving.limit == 0 || receiving.limit > INCOMING_BATCH_MAX)
 		receiving.limit = INCOMING_BATCH_MAX;
 	if (query->peer.size > 0) {
-		if ((st = history_canonical(query->peer, &canonical, error)) !=
+		if ((st = history_conversation(
+			 session, query->peer, &conversation, error)) !=
 		    STATUS_OK)
 			goto out;
-		if ((st = buf_string(&canonical, &receiving.peer)) !=
-		    STATUS_OK) {
+		if ((st = buf_string(&conversation,
+			 &receiving.conversation)) != STATUS_OK) {
 			st = client_error_set_plain(
 			    error, st, "read the username");
 			goto out;
@@ -626,7 +639,7 @@ incoming_receive(struct session *session, const struct incoming_query *query,
 		*out = list;
 out:
 	file_unlock(receiving.poll_lock);
-	buf_clear(&canonical);
+	buf_clear(&conversation);
 	return st;
 }
 

@@ -38,17 +38,23 @@ static enum status
 read_message(const struct sql *sql, struct message *out)
 {
 	struct message message = {0};
-	int64_t direction, outcome, author, order;
+	int64_t direction, outcome, author, order, kind, event;
+	uint64_t epoch;
 	enum status st = STATUS_FORGED;
 
 	direction = sql_i64(sql, 1);
 	outcome = sql_i64(sql, 9);
 	author = sql_i64(sql, 10);
 	order = sql_i64(sql, 13);
+	epoch = sql_u64(sql, 15);
+	kind = sql_i64(sql, 16);
+	event = sql_i64(sql, 17);
 	if (direction < 0 || direction > MESSAGE_DIRECTION_OUTGOING ||
 	    outcome < 0 || outcome > MESSAGE_OUTCOME_REFUSED || author < 0 ||
 	    author > AUTHOR_UNCHECKED || order < 0 ||
-	    order > MESSAGE_ORDER_ANEW)
+	    order > MESSAGE_ORDER_ANEW || epoch > UINT32_MAX || kind < 0 ||
+	    kind > MESSAGE_KIND_GROUP_EVENT || event < 0 ||
+	    event > GROUP_EVENT_KEY_CONFLICT)
 		goto out;
 	message.number = sql_i64(sql, 0);
 	message.direction = (enum message_direction)direction;
@@ -61,6 +67,10 @@ read_message(const struct sql *sql, struct message *out)
 	message.order = (enum message_order)order;
 	message.missing_before = sql_u64(sql, 11);
 	message.is_shown = sql_i64(sql, 12) == SHOWN_DONE;
+	message.group_id = sql_u64(sql, 14); /* null: 0 */
+	message.epoch = (uint32_t)epoch;
+	message.kind = (enum message_kind)kind;
+	message.event = (enum group_event)event;
 	if ((st = sql_copy(sql, 2, message.id, sizeof(message.id))) !=
 		STATUS_OK ||
 	    (st = sql_copy(sql, 5, message.peer_key.bytes,
@@ -69,6 +79,8 @@ read_message(const struct sql *sql, struct message *out)
 	    (st = sql_copy_text(sql, 4, &message.peer_canonical, NULL)) !=
 		STATUS_OK ||
 	    (st = sql_copy_text(sql, 6, &message.text, &message.text_size)) !=
+		STATUS_OK ||
+	    (st = sql_copy_text(sql, 18, &message.group_name, NULL)) !=
 		STATUS_OK)
 		goto out;
 	*out = message;
@@ -78,9 +90,8 @@ out:
 	return st;
 }
 
-/* All rows that follow; ends the run. */
-static enum status
-read_messages(struct sql *sql, struct message_list *out)
+enum status
+state_messages_read(struct sql *sql, struct message_list *out)
 {
 	struct message_list list = {0};
 	struct message *items;
@@ -122,20 +133,22 @@ state_message_list(struct state *state, const struct state_message_query *query,
 	sql_start(&sql, state,
 	    query->is_from_end ? STATE_MESSAGE_LIST_LAST
 			       : STATE_MESSAGE_LIST_FIRST);
-	sql_bind_text(&sql, query->canonical);
+	sql_bind_text(&sql, query->conversation);
 	sql_bind_i64(&sql, query->after);
 	sql_bind_i64(&sql, query->before > 0 ? query->before : INT64_MAX);
 	sql_bind_u64(&sql, query->limit);
-	return read_messages(&sql, out);
+	return state_messages_read(&sql, out);
 }
 
 /* ---- Outgoing ---- */
 
-static enum status
-delete_refused(struct state *state, const uint8_t id[MESSAGE_ID_SIZE])
+enum status
+state_outgoing_forget_refused(
+    struct state *state, const uint8_t id[MESSAGE_ID_SIZE])
 {
 	struct sql sql;
 
+	assert(state->in_transaction);
 	sql_start(&sql, state, STATE_OUTGOING_DELETE_REFUSED);
 	sql_bind_bytes(&sql, bytes_make(id, MESSAGE_ID_SIZE));
 	return sql_run(&sql);
@@ -148,7 +161,8 @@ state_outgoing_add(struct state *state, const struct state_outgoing *message)
 	enum status st;
 
 	assert(state->in_transaction);
-	if ((st = delete_refused(state, message->id)) != STATUS_OK)
+	if ((st = state_outgoing_forget_refused(state, message->id)) !=
+	    STATUS_OK)
 		return st;
 	sql_start(&sql, state, STATE_OUTGOING_ADD);
 	sql_bind_bytes(&sql, bytes_make(message->id, MESSAGE_ID_SIZE));
@@ -247,7 +261,7 @@ state_outgoing_settle(struct state *state, int64_t number,
 enum status
 state_incoming_is_known(struct state *state,
     const struct signing_public_key *peer_key,
-    const uint8_t id[MESSAGE_ID_SIZE], bool *out)
+    const uint8_t id[MESSAGE_ID_SIZE], enum message_kind kind, bool *out)
 {
 	struct sql sql;
 	uint64_t count;
@@ -256,6 +270,7 @@ state_incoming_is_known(struct state *state,
 	sql_start(&sql, state, STATE_INCOMING_IS_KNOWN);
 	sql_bind_bytes(&sql, BYTES_OF(peer_key->bytes));
 	sql_bind_bytes(&sql, bytes_make(id, MESSAGE_ID_SIZE));
+	sql_bind_u64(&sql, kind);
 	if ((st = sql_number(&sql, &count)) == STATUS_OK)
 		*out = count > 0;
 	return st;
@@ -280,6 +295,14 @@ state_incoming_add(struct state *state, const struct state_incoming *message)
 			       : AUTHOR_UNCHECKED);
 	sql_bind_u64(&sql, message->order);
 	sql_bind_u64(&sql, message->missing_before);
+	sql_bind_u64(&sql, message->is_shown ? SHOWN_DONE : SHOWN_NEW);
+	if (message->group_id != 0)
+		sql_bind_u64(&sql, message->group_id);
+	else
+		sql_bind_text(&sql, NULL);
+	sql_bind_u64(&sql, message->epoch);
+	sql_bind_u64(&sql, message->kind);
+	sql_bind_u64(&sql, message->event);
 	return sql_run(&sql);
 }
 
@@ -413,7 +436,7 @@ take_back(struct state *state)
 }
 
 enum status
-state_incoming_take(struct state *state, const char *canonical, size_t limit,
+state_incoming_take(struct state *state, const char *conversation, size_t limit,
     struct message_list *out)
 {
 	char taker[TAKER_SIZE];
@@ -426,13 +449,13 @@ state_incoming_take(struct state *state, const char *canonical, size_t limit,
 		return st;
 	sql_start(&sql, state, STATE_INCOMING_TAKE);
 	sql_bind_text(&sql, taker);
-	sql_bind_text(&sql, canonical);
+	sql_bind_text(&sql, conversation);
 	sql_bind_u64(&sql, limit);
 	if ((st = sql_run(&sql)) != STATUS_OK)
 		return st;
 	sql_start(&sql, state, STATE_INCOMING_TAKEN);
 	sql_bind_text(&sql, taker);
-	return read_messages(&sql, out);
+	return state_messages_read(&sql, out);
 }
 
 enum status
@@ -449,29 +472,36 @@ state_incoming_set_shown(struct state *state, int64_t number, bool is_shown)
 
 enum status
 state_incoming_count_waiting(
-    struct state *state, const char *canonical, uint64_t *out)
+    struct state *state, const char *conversation, uint64_t *out)
 {
 	struct sql sql;
 
 	sql_start(&sql, state, STATE_INCOMING_COUNT_WAITING);
-	sql_bind_text(&sql, canonical);
+	sql_bind_text(&sql, conversation);
 	return sql_number(&sql, out);
 }
 
 enum status
-state_incoming_last_waiting(
-    struct state *state, const char *canonical, char **out)
+state_incoming_last_waiting(struct state *state, const char *conversation,
+    char **peer, char **group_name)
 {
+	char *name = NULL;
 	struct sql sql;
 	bool has_row = false;
 	enum status st;
 
 	sql_start(&sql, state, STATE_INCOMING_LAST_WAITING);
-	sql_bind_text(&sql, canonical);
+	sql_bind_text(&sql, conversation);
 	st = sql_step(&sql, &has_row);
-	if (st == STATUS_OK)
-		st = has_row ? sql_copy_text(&sql, 0, out, NULL)
-			     : STATUS_NOT_FOUND;
+	if (st == STATUS_OK && !has_row)
+		st = STATUS_NOT_FOUND;
+	if (st == STATUS_OK &&
+	    (st = sql_copy_text(&sql, 0, &name, NULL)) == STATUS_OK &&
+	    (st = sql_copy_text(&sql, 1, group_name, NULL)) == STATUS_OK) {
+		*peer = name;
+		name = NULL; /* now the caller's */
+	}
+	free(name);
 	sql_end(&sql);
 	return st;
 }

@@ -55,11 +55,15 @@ struct state_outgoing {
 MUST_CHECK enum status state_outgoing_add(
     struct state *state, const struct state_outgoing *message);
 
+/* A refused one with this id, if there is one, makes place. */
+MUST_CHECK enum status state_outgoing_forget_refused(
+    struct state *state, const uint8_t id[MESSAGE_ID_SIZE]);
+
 /* STATUS_NOT_FOUND. */
 MUST_CHECK enum status state_outgoing_read(struct state *state,
     const uint8_t id[MESSAGE_ID_SIZE], struct message *out);
 
-/* One message of a request in the outbox. */
+/* One message to a user of a request in the outbox. */
 struct state_pending {
 	int64_t number;
 	struct signing_public_key peer_key;
@@ -88,12 +92,17 @@ struct state_incoming {
 	enum message_order order;
 	uint64_t missing_before;
 	bool is_author_pinned; /* false: still to be looked up */
+	bool is_shown;         /* already */
+	uint64_t group_id;     /* 0: between two users */
+	uint32_t epoch;
+	enum message_kind kind;
+	enum group_event event;
 };
 
-/* Whether this (sender key, message id) is there already. */
+/* Whether this (sender key, message id) of a kind is there already. */
 MUST_CHECK enum status state_incoming_is_known(struct state *state,
     const struct signing_public_key *peer_key,
-    const uint8_t id[MESSAGE_ID_SIZE], bool *out);
+    const uint8_t id[MESSAGE_ID_SIZE], enum message_kind kind, bool *out);
 MUST_CHECK enum status state_incoming_add(
     struct state *state, const struct state_incoming *message);
 
@@ -109,31 +118,31 @@ MUST_CHECK enum status state_incoming_judge(struct state *state,
 
 /*
  * Takes messages that were never shown and that no living process has taken,
- * in order, and marks them as taken by this handle. canonical may be NULL:
- * of everyone.
+ * in order, and marks them as taken by this handle. conversation may be NULL:
+ * all of them.
  */
 MUST_CHECK enum status state_incoming_take(struct state *state,
-    const char *canonical, size_t limit, struct message_list *out);
+    const char *conversation, size_t limit, struct message_list *out);
 
 /* Marks one as shown, or gives it back. */
 MUST_CHECK enum status state_incoming_set_shown(
     struct state *state, int64_t number, bool is_shown);
 
-/* How many were never shown, of others than canonical (NULL: of all). */
+/* How many were never shown, of other conversations (NULL: of all). */
 MUST_CHECK enum status state_incoming_count_waiting(
-    struct state *state, const char *canonical, uint64_t *out);
+    struct state *state, const char *conversation, uint64_t *out);
 
 /*
- * Whose the last of them is, as it spells its name; free() *out.
- * STATUS_NOT_FOUND if there is none.
+ * Whose the last of them is, as it spells its name, and the name of its group
+ * ("": none); free() both. STATUS_NOT_FOUND if there is none.
  */
-MUST_CHECK enum status state_incoming_last_waiting(
-    struct state *state, const char *canonical, char **out);
+MUST_CHECK enum status state_incoming_last_waiting(struct state *state,
+    const char *conversation, char **peer, char **group_name);
 
 /* ---- Reading ---- */
 
 struct state_message_query {
-	const char *canonical; /* NULL: everyone */
+	const char *conversation; /* NULL: all */
 	int64_t after, before;
 	size_t limit;
 	bool is_from_end;

@@ -5,99 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * SQLite 3.15 is the oldest that is met: no UPSERT, no RETURNING. Times are
- * Unix milliseconds. Numbers of enums are those of the headers.
- */
-const char *const state_migrations[STATE_SCHEMA_VERSION] = {
-    "CREATE TABLE account ("
-    " one INTEGER PRIMARY KEY CHECK (one = 1),"
-    " signing_key BLOB NOT NULL,"
-    " status INTEGER NOT NULL,"
-    " last_sequence INTEGER NOT NULL,"
-    " refusal_code INTEGER NOT NULL DEFAULT 0,"
-    " refusal TEXT NOT NULL DEFAULT '');"
-
-    "CREATE TABLE outbox ("
-    " sequence INTEGER PRIMARY KEY,"
-    " method TEXT NOT NULL,"
-    " is_parked INTEGER NOT NULL DEFAULT 0,"
-    " request BLOB NOT NULL);"
-
-    "CREATE TABLE contacts ("
-    " canonical TEXT PRIMARY KEY,"
-    " identity BLOB NOT NULL,"
-    " pinned_at_ms INTEGER NOT NULL,"
-    " verified_at_ms INTEGER NOT NULL DEFAULT 0,"
-    " changed_identity BLOB,"
-    " changed_at_ms INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;"
-
-    "CREATE TABLE send_chains ("
-    " own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
-    " counter INTEGER NOT NULL, hash BLOB NOT NULL,"
-    " PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
-    "CREATE TABLE receive_chains ("
-    " own_key BLOB NOT NULL, peer_key BLOB NOT NULL,"
-    " counter INTEGER NOT NULL, hash BLOB NOT NULL,"
-    " PRIMARY KEY (own_key, peer_key)) WITHOUT ROWID;"
-
-    /* AUTOINCREMENT: a number never comes again, so pages stay right. */
-    "CREATE TABLE messages ("
-    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " direction INTEGER NOT NULL,"
-    " message_id BLOB NOT NULL,"
-    " peer TEXT NOT NULL,"
-    " peer_canonical TEXT NOT NULL,"
-    " peer_key BLOB NOT NULL,"
-    " text TEXT NOT NULL,"
-    " sent_at_ms INTEGER NOT NULL,"
-    " stored_at_ms INTEGER NOT NULL DEFAULT 0,"
-    " outcome INTEGER NOT NULL DEFAULT 1,"
-    " author INTEGER NOT NULL DEFAULT 1,"
-    " sequence_order INTEGER NOT NULL DEFAULT 0,"
-    " missing_before INTEGER NOT NULL DEFAULT 0,"
-    /* Incoming: 0 new, 1 taken by a process, 2 shown. */
-    " shown INTEGER NOT NULL DEFAULT 2,"
-    " taken_by TEXT,"
-    /* Outgoing and pending: its request, and the chain before it. */
-    " sequence INTEGER,"
-    " position INTEGER,"
-    " chain_counter INTEGER,"
-    " chain_hash BLOB);"
-    "CREATE UNIQUE INDEX messages_incoming_once"
-    " ON messages (peer_key, message_id) WHERE direction = 0;"
-    "CREATE UNIQUE INDEX messages_outgoing_once"
-    " ON messages (message_id) WHERE direction = 1;"
-    "CREATE INDEX messages_of_peer ON messages (peer_canonical, number);"
-    "CREATE INDEX messages_waiting ON messages (number) WHERE shown < 2;"
-    "CREATE INDEX messages_unchecked ON messages (peer_canonical)"
-    " WHERE author = 3;"
-    "CREATE INDEX messages_pending ON messages (sequence, position)"
-    " WHERE sequence IS NOT NULL;"
-
-    "CREATE TABLE acks ("
-    " inbox_id BLOB PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;"
-
-    "CREATE TABLE set_aside ("
-    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " inbox_id BLOB NOT NULL UNIQUE,"
-    " ciphertext BLOB NOT NULL,"
-    " stored_at_ms INTEGER NOT NULL,"
-    " reason TEXT NOT NULL,"
-    " is_told INTEGER NOT NULL DEFAULT 0);",
-
-    "CREATE TABLE seals ("
-    " number INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " sequence INTEGER NOT NULL,"
-    " sealing_key BLOB NOT NULL,"
-    " reply_secret BLOB NOT NULL);"
-    "CREATE INDEX seals_of_request ON seals (sequence, number);",
-};
-
 #define MESSAGE_COLUMNS                                                        \
 	"number, direction, message_id, peer, peer_canonical, peer_key, "      \
 	"text, sent_at_ms, stored_at_ms, outcome, author, missing_before, "    \
-	"shown, sequence_order"
+	"shown, sequence_order, group_id, epoch, kind, event, "               \
+	"(SELECT groups.name FROM groups"                                     \
+	" WHERE groups.group_id = messages.group_id)"
+
+/* Where messages wait to be encrypted; as the index messages_unsealed. */
+#define IS_UNSEALED "group_id IS NOT NULL AND outcome = 0 AND sequence IS NULL"
+
+#define GROUP_COLUMNS                                                          \
+	"groups.group_id, name, status, is_admin, is_forked, groups.epoch, "  \
+	"gone_epoch, refused_epoch, invited, has_key, roster_hash, roster, "  \
+	"(SELECT count(*) FROM group_queue"                                   \
+	" WHERE group_queue.group_id = groups.group_id AND kind = 3)"         \
+	" FROM groups LEFT JOIN group_epochs"                                 \
+	" ON group_epochs.group_id = groups.group_id"                         \
+	" AND group_epochs.epoch = groups.epoch"
 
 const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_BEGIN] = "BEGIN IMMEDIATE",
@@ -175,27 +100,30 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	" AND outcome IN (2, 3, 4)",
     [STATE_OUTGOING_ADD] =
 	"INSERT INTO messages (direction, message_id, peer,"
-	" peer_canonical, peer_key, text, sent_at_ms, outcome, sequence,"
-	" position, chain_counter, chain_hash)"
-	" VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10)",
+	" peer_canonical, conversation, peer_key, text, sent_at_ms, outcome,"
+	" sequence, position, chain_counter, chain_hash)"
+	" VALUES (1, ?1, ?2, ?3, ?3, ?4, ?5, ?6, 0, ?7, ?8, ?9, ?10)",
     [STATE_OUTGOING_READ] = "SELECT " MESSAGE_COLUMNS " FROM messages"
 			    " WHERE direction = 1 AND message_id = ?1",
     [STATE_OUTGOING_SETTLE] =
 	"UPDATE messages SET outcome = ?2, stored_at_ms = ?3,"
 	" sequence = NULL, position = NULL, chain_counter = NULL,"
-	" chain_hash = NULL WHERE number = ?1",
+	" chain_hash = NULL, chain_key = NULL, chain_index = NULL"
+	" WHERE number = ?1",
     [STATE_PENDING_LIST] =
 	"SELECT number, peer_key, chain_counter, chain_hash FROM messages"
-	" WHERE sequence = ?1 ORDER BY position",
+	" WHERE sequence = ?1 AND group_id IS NULL ORDER BY position",
 
     [STATE_INCOMING_IS_KNOWN] =
 	"SELECT count(*) FROM messages WHERE direction = 0"
-	" AND peer_key = ?1 AND message_id = ?2",
+	" AND peer_key = ?1 AND message_id = ?2 AND kind = ?3",
     [STATE_INCOMING_ADD] =
 	"INSERT INTO messages (direction, message_id, peer,"
 	" peer_canonical, peer_key, text, sent_at_ms, stored_at_ms,"
-	" author, sequence_order, missing_before, shown)"
-	" VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0)",
+	" author, sequence_order, missing_before, shown, conversation,"
+	" group_id, epoch, kind, event)"
+	" VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+	" coalesce('@' || ?12, ?3), ?12, ?13, ?14, ?15)",
     [STATE_INCOMING_UNCHECKED] =
 	"SELECT DISTINCT peer_canonical FROM messages WHERE author = 3"
 	" LIMIT ?1",
@@ -213,7 +141,7 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_INCOMING_TAKE] = "UPDATE messages SET shown = 1, taken_by = ?1"
 			    " WHERE number IN (SELECT number FROM messages"
 			    " WHERE shown < 2 AND shown = 0"
-			    " AND (?2 IS NULL OR peer_canonical = ?2)"
+			    " AND (?2 IS NULL OR conversation = ?2)"
 			    " ORDER BY number LIMIT ?3)",
     [STATE_INCOMING_TAKEN] = "SELECT " MESSAGE_COLUMNS " FROM messages"
 			     " WHERE shown < 2 AND shown = 1 AND taken_by = ?1"
@@ -223,19 +151,21 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	" WHERE number = ?1 AND direction = 0",
     [STATE_INCOMING_COUNT_WAITING] =
 	"SELECT count(*) FROM messages WHERE shown < 2 AND shown = 0"
-	" AND (?1 IS NULL OR peer_canonical <> ?1)",
+	" AND (?1 IS NULL OR conversation <> ?1)",
     [STATE_INCOMING_LAST_WAITING] =
-	"SELECT peer FROM messages WHERE shown < 2 AND shown = 0"
-	" AND (?1 IS NULL OR peer_canonical <> ?1)"
+	"SELECT peer, (SELECT name FROM groups"
+	" WHERE groups.group_id = messages.group_id)"
+	" FROM messages WHERE shown < 2 AND shown = 0"
+	" AND (?1 IS NULL OR conversation <> ?1)"
 	" ORDER BY number DESC LIMIT 1",
 
     [STATE_MESSAGE_LIST_FIRST] =
 	"SELECT " MESSAGE_COLUMNS " FROM messages"
-	" WHERE (?1 IS NULL OR peer_canonical = ?1)"
+	" WHERE (?1 IS NULL OR conversation = ?1)"
 	" AND number > ?2 AND number < ?3 ORDER BY number LIMIT ?4",
     [STATE_MESSAGE_LIST_LAST] =
 	"SELECT * FROM (SELECT " MESSAGE_COLUMNS " FROM messages"
-	" WHERE (?1 IS NULL OR peer_canonical = ?1)"
+	" WHERE (?1 IS NULL OR conversation = ?1)"
 	" AND number > ?2 AND number < ?3 ORDER BY number DESC LIMIT ?4)"
 	" ORDER BY number",
 
@@ -255,6 +185,166 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	"SELECT count(*) FROM set_aside WHERE is_told = 0",
     [STATE_SET_ASIDE_MARK_TOLD] =
 	"UPDATE set_aside SET is_told = 1 WHERE is_told = 0",
+
+    [STATE_GROUP_READ] =
+	"SELECT " GROUP_COLUMNS " WHERE groups.group_id = ?1",
+    [STATE_GROUP_LIST] =
+	"SELECT " GROUP_COLUMNS " ORDER BY name, groups.group_id",
+    [STATE_GROUP_ADD] =
+	"INSERT OR IGNORE INTO groups (group_id, name, status, is_admin,"
+	" invited) VALUES (?1, ?2, 0, 1, ?3)",
+    [STATE_GROUP_ADD_ENTERED] =
+	"INSERT OR IGNORE INTO groups (group_id, name, status, is_admin)"
+	" VALUES (?1, ?2, 1, ?3)",
+    [STATE_GROUP_ENTER] =
+	"UPDATE groups SET name = ?2, status = 1, is_admin = ?3, epoch = ?4,"
+	" gone_epoch = 0, invited = '' WHERE group_id = ?1",
+    [STATE_GROUP_SET_GONE] =
+	"UPDATE groups SET status = ?2, gone_epoch = ?3, is_admin = 0,"
+	" invited = '' WHERE group_id = ?1",
+    [STATE_GROUP_SET_FORKED] =
+	"UPDATE groups SET is_forked = 1 WHERE group_id = ?1",
+    [STATE_GROUP_SET_REFUSED] =
+	"UPDATE groups SET refused_epoch = ?2 WHERE group_id = ?1",
+
+    [STATE_GROUP_EPOCH_READ] =
+	"SELECT has_key, roster_hash, roster FROM group_epochs"
+	" WHERE group_id = ?1 AND epoch = ?2",
+    [STATE_GROUP_EPOCH_ADD] =
+	"INSERT INTO group_epochs (group_id, epoch, roster, roster_hash,"
+	" has_key) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STATE_GROUP_EPOCH_END] =
+	"UPDATE group_epochs SET ended_at_ms = ?2"
+	" WHERE group_id = ?1 AND ended_at_ms IS NULL",
+    /* By an index, however long the list of groups is. */
+    [STATE_GROUP_CHAINS_PRUNE] =
+	"DELETE FROM group_chains WHERE (group_id, epoch) IN"
+	" (SELECT group_id, epoch FROM group_epochs"
+	" WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1)",
+    [STATE_GROUP_SKIPPED_PRUNE] =
+	"DELETE FROM group_skipped WHERE (group_id, epoch) IN"
+	" (SELECT group_id, epoch FROM group_epochs"
+	" WHERE ended_at_ms IS NOT NULL AND ended_at_ms < ?1)",
+    [STATE_GROUP_EPOCHS_PRUNE] =
+	"DELETE FROM group_epochs WHERE ended_at_ms IS NOT NULL"
+	" AND ended_at_ms < ?1 AND epoch <> (SELECT groups.epoch FROM groups"
+	" WHERE groups.group_id = group_epochs.group_id)",
+
+    [STATE_GROUP_MEMBER_SINCE] =
+	"SELECT since_epoch FROM group_members"
+	" WHERE group_id = ?1 AND member_key = ?2",
+    [STATE_GROUP_MEMBER_ADD] =
+	"INSERT OR IGNORE INTO group_members (group_id, member_key,"
+	" since_epoch) VALUES (?1, ?2, ?3)",
+    [STATE_GROUP_MEMBER_REMOVE] =
+	"DELETE FROM group_members WHERE group_id = ?1 AND member_key = ?2",
+
+    [STATE_GROUP_CHAIN_READ] =
+	"SELECT idx, chain FROM group_chains"
+	" WHERE group_id = ?1 AND epoch = ?2 AND sender_key = ?3",
+    [STATE_GROUP_CHAIN_WRITE] =
+	"INSERT OR REPLACE INTO group_chains (group_id, epoch, sender_key,"
+	" idx, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STATE_GROUP_SKIPPED_READ] =
+	"SELECT message_key FROM group_skipped WHERE group_id = ?1"
+	" AND epoch = ?2 AND sender_key = ?3 AND idx = ?4",
+    [STATE_GROUP_SKIPPED_ADD] =
+	"INSERT OR REPLACE INTO group_skipped (group_id, epoch, sender_key,"
+	" idx, message_key) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [STATE_GROUP_SKIPPED_REMOVE] =
+	"DELETE FROM group_skipped WHERE group_id = ?1"
+	" AND epoch = ?2 AND sender_key = ?3 AND idx = ?4",
+    [STATE_GROUP_SKIPPED_TRIM] =
+	"DELETE FROM group_skipped WHERE group_id = ?1 AND epoch = ?2"
+	" AND sender_key = ?3 AND idx <= (SELECT idx FROM group_skipped"
+	" WHERE group_id = ?1 AND epoch = ?2 AND sender_key = ?3"
+	" ORDER BY idx DESC LIMIT 1 OFFSET ?4)",
+    [STATE_GROUP_COUNTER_READ] =
+	"SELECT counter, hash FROM group_counters"
+	" WHERE group_id = ?1 AND sender_key = ?2",
+    [STATE_GROUP_COUNTER_WRITE] =
+	"INSERT OR REPLACE INTO group_counters (group_id, sender_key,"
+	" counter, hash) VALUES (?1, ?2, ?3, ?4)",
+    [STATE_GROUP_COUNTERS_FORGET] =
+	"DELETE FROM group_counters WHERE group_id = ?1 AND sender_key <> ?2",
+
+    [STATE_GROUP_LEAVE_ADD] =
+	"INSERT OR IGNORE INTO group_leaves (group_id, member_key, leave)"
+	" VALUES (?1, ?2, ?3)",
+    [STATE_GROUP_LEAVE_HAS] =
+	"SELECT count(*) FROM group_leaves"
+	" WHERE group_id = ?1 AND member_key = ?2",
+    [STATE_GROUP_LEAVE_REMOVE] =
+	"DELETE FROM group_leaves WHERE group_id = ?1 AND member_key = ?2",
+    [STATE_GROUP_LEAVES_FORGET] =
+	"DELETE FROM group_leaves WHERE group_id = ?1 AND member_key NOT IN"
+	" (SELECT member_key FROM group_members WHERE group_id = ?1)",
+    [STATE_GROUP_LEAVE_LIST] =
+	"SELECT member_key FROM group_leaves WHERE group_id = ?1"
+	" ORDER BY member_key",
+    /* CREATING, or ACTIVE and somebody has left. */
+    [STATE_GROUPS_OWING] =
+	"SELECT group_id FROM groups WHERE is_admin = 1 AND (status = 0 OR"
+	" (status = 1 AND EXISTS (SELECT 1 FROM group_leaves"
+	" WHERE group_leaves.group_id = groups.group_id)))"
+	" AND NOT EXISTS (SELECT 1 FROM group_updates"
+	" WHERE group_updates.group_id = groups.group_id)"
+	" ORDER BY group_id",
+
+    [STATE_GROUP_UPDATE_ADD] =
+	"INSERT INTO group_updates (sequence, group_id, epoch, purpose, name,"
+	" invited, roster, admin_secret, server_share)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STATE_GROUP_UPDATE_READ] =
+	"SELECT group_id, epoch, purpose, name, invited, roster,"
+	" admin_secret, server_share FROM group_updates WHERE sequence = ?1",
+    [STATE_GROUP_UPDATE_REMOVE] =
+	"DELETE FROM group_updates WHERE sequence = ?1",
+    [STATE_GROUP_UPDATE_COUNT] =
+	"SELECT count(*) FROM group_updates WHERE group_id = ?1",
+
+    [STATE_GROUP_OUTGOING_ADD] =
+	"INSERT INTO messages (direction, message_id, peer, peer_canonical,"
+	" peer_key, conversation, group_id, text, sent_at_ms, outcome)"
+	" VALUES (1, ?1, '', '', zeroblob(32), '@' || ?2, ?2, ?3, ?4, 0)",
+    [STATE_GROUP_OUTGOING_WAITING] =
+	"SELECT " MESSAGE_COLUMNS " FROM messages WHERE " IS_UNSEALED
+	" AND group_id = ?1 ORDER BY number LIMIT ?2",
+    [STATE_GROUPS_SENDING] =
+	"SELECT groups.group_id FROM groups JOIN group_epochs"
+	" ON group_epochs.group_id = groups.group_id"
+	" AND group_epochs.epoch = groups.epoch"
+	" WHERE status = 1 AND has_key = 1 AND refused_epoch <> groups.epoch"
+	" AND EXISTS (SELECT 1 FROM messages WHERE " IS_UNSEALED
+	" AND messages.group_id = groups.group_id) ORDER BY groups.group_id",
+    [STATE_GROUP_OUTGOING_ASSIGN] =
+	"UPDATE messages SET sequence = ?2, position = ?3, epoch = ?4,"
+	" chain_counter = ?5, chain_hash = ?6, chain_index = ?7,"
+	" chain_key = ?8 WHERE number = ?1",
+    [STATE_GROUP_PENDING_LIST] =
+	"SELECT number, group_id, position, epoch, chain_counter, chain_hash,"
+	" chain_index, chain_key FROM messages"
+	" WHERE sequence = ?1 AND group_id IS NOT NULL ORDER BY position",
+    [STATE_GROUP_OUTGOING_RELEASE] =
+	"UPDATE messages SET sequence = NULL, position = NULL, epoch = 0,"
+	" chain_counter = NULL, chain_hash = NULL, chain_index = NULL,"
+	" chain_key = NULL WHERE number = ?1",
+    [STATE_GROUP_OUTGOING_REFUSE] =
+	"UPDATE messages SET outcome = 4 WHERE " IS_UNSEALED
+	" AND group_id = ?1",
+
+    [STATE_GROUP_ITEM_ADD] =
+	"INSERT OR IGNORE INTO group_queue (inbox_id, group_id, kind, epoch,"
+	" stored_at_ms, ciphertext, roster, leave)"
+	" VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STATE_GROUP_ITEM_LIST] =
+	"SELECT number, inbox_id, group_id, kind, epoch, stored_at_ms"
+	" FROM group_queue WHERE number > ?1 ORDER BY number LIMIT ?2",
+    [STATE_GROUP_ITEM_READ] =
+	"SELECT number, inbox_id, group_id, kind, epoch, stored_at_ms,"
+	" ciphertext, roster, leave FROM group_queue WHERE number = ?1",
+    [STATE_GROUP_ITEM_REMOVE] = "DELETE FROM group_queue WHERE number = ?1",
+    [STATE_GROUP_ITEM_COUNT] = "SELECT count(*) FROM group_queue",
 };
 
 enum status
@@ -414,6 +504,33 @@ sql_number(struct sql *sql, uint64_t *out)
 	if ((st = sql_step(sql, &has_row)) == STATUS_OK)
 		*out = has_row ? sql_u64(sql, 0) : 0;
 	sql_end(sql);
+	return st;
+}
+
+enum status
+sql_numbers(struct sql *sql, uint64_t **out, size_t *count)
+{
+	uint64_t *numbers = NULL, *longer;
+	size_t used = 0;
+	bool has_row = false;
+	enum status st;
+
+	while ((st = sql_step(sql, &has_row)) == STATUS_OK && has_row) {
+		longer = reallocarray(numbers, used + 1, sizeof(*numbers));
+		if (longer == NULL) {
+			st = STATUS_NOMEM;
+			break;
+		}
+		numbers = longer;
+		numbers[used++] = sql_u64(sql, 0);
+	}
+	sql_end(sql);
+	if (st == STATUS_OK) {
+		*out = numbers;
+		*count = used;
+		numbers = NULL; /* now the caller's */
+	}
+	free(numbers);
 	return st;
 }
 

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "client/history.h"
 #include "client/state.h"
 #include "crypto/keys.h"
 
@@ -20,9 +21,9 @@
  */
 
 /* PRAGMA user_version of the newest schema. */
-#define STATE_SCHEMA_VERSION 2
+#define STATE_SCHEMA_VERSION 3
 
-/* One for each step from version i to i + 1. */
+/* One for each step from version i to i + 1 (client/state_schema.c). */
 extern const char *const state_migrations[STATE_SCHEMA_VERSION];
 
 enum state_statement {
@@ -82,6 +83,54 @@ enum state_statement {
 	STATE_SET_ASIDE_PRUNE,
 	STATE_SET_ASIDE_COUNT_UNTOLD,
 	STATE_SET_ASIDE_MARK_TOLD,
+	STATE_GROUP_READ,
+	STATE_GROUP_LIST,
+	STATE_GROUP_ADD,
+	STATE_GROUP_ADD_ENTERED,
+	STATE_GROUP_ENTER,
+	STATE_GROUP_SET_GONE,
+	STATE_GROUP_SET_FORKED,
+	STATE_GROUP_SET_REFUSED,
+	STATE_GROUP_EPOCH_READ,
+	STATE_GROUP_EPOCH_ADD,
+	STATE_GROUP_EPOCH_END,
+	STATE_GROUP_CHAINS_PRUNE,
+	STATE_GROUP_SKIPPED_PRUNE,
+	STATE_GROUP_EPOCHS_PRUNE,
+	STATE_GROUP_MEMBER_SINCE,
+	STATE_GROUP_MEMBER_ADD,
+	STATE_GROUP_MEMBER_REMOVE,
+	STATE_GROUP_CHAIN_READ,
+	STATE_GROUP_CHAIN_WRITE,
+	STATE_GROUP_SKIPPED_READ,
+	STATE_GROUP_SKIPPED_ADD,
+	STATE_GROUP_SKIPPED_REMOVE,
+	STATE_GROUP_SKIPPED_TRIM,
+	STATE_GROUP_COUNTER_READ,
+	STATE_GROUP_COUNTER_WRITE,
+	STATE_GROUP_COUNTERS_FORGET,
+	STATE_GROUP_LEAVE_ADD,
+	STATE_GROUP_LEAVE_HAS,
+	STATE_GROUP_LEAVE_REMOVE,
+	STATE_GROUP_LEAVES_FORGET,
+	STATE_GROUP_LEAVE_LIST,
+	STATE_GROUPS_OWING,
+	STATE_GROUP_UPDATE_ADD,
+	STATE_GROUP_UPDATE_READ,
+	STATE_GROUP_UPDATE_REMOVE,
+	STATE_GROUP_UPDATE_COUNT,
+	STATE_GROUP_OUTGOING_ADD,
+	STATE_GROUP_OUTGOING_WAITING,
+	STATE_GROUPS_SENDING,
+	STATE_GROUP_OUTGOING_ASSIGN,
+	STATE_GROUP_PENDING_LIST,
+	STATE_GROUP_OUTGOING_RELEASE,
+	STATE_GROUP_OUTGOING_REFUSE,
+	STATE_GROUP_ITEM_ADD,
+	STATE_GROUP_ITEM_LIST,
+	STATE_GROUP_ITEM_READ,
+	STATE_GROUP_ITEM_REMOVE,
+	STATE_GROUP_ITEM_COUNT,
 	STATE_STATEMENT_COUNT,
 };
 
@@ -137,6 +186,14 @@ void sql_end(struct sql *sql);
 
 /* One row with one number; 0 without a row. Ends the run. */
 MUST_CHECK enum status sql_number(struct sql *sql, uint64_t *out);
+
+/* All rows of one column of numbers; free() *out. Ends the run. */
+MUST_CHECK enum status sql_numbers(
+    struct sql *sql, uint64_t **out, size_t *count);
+
+/* All rows of MESSAGE_COLUMNS (state_messages.c); ends the run. */
+MUST_CHECK enum status state_messages_read(
+    struct sql *sql, struct message_list *out);
 
 /* Columns of the current row, from 0. A wrong size is STATUS_FORGED. */
 uint64_t sql_u64(const struct sql *sql, int column);

@@ -388,26 +388,111 @@ test_state_seals_are_bounded(void **unused)
 	state_close(state);
 }
 
+/* A database that the second schema's program wrote; not opened yet. */
+static void
+copy_second_schema(const char *name)
+{
+	struct buf content;
+
+	folder_read(PEYK_VECTORS "/state_2.db", &content);
+	use(name);
+	folder_write(path, buf_bytes(&content));
+	buf_clear(&content);
+}
+
+/* Runs a script on a file as it is, without bringing it up to date. */
+static void
+run_raw(const char *script)
+{
+	static const char raw_key[] = "x'0102030000000000000000000000000000000"
+				      "000000000000000000000000000'";
+	sqlite3 *db = NULL;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_key(db, raw_key, sizeof(raw_key) - 1), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "PRAGMA cipher_page_size = 4096", NULL, NULL,
+		NULL),
+	    SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* A database of the first schema gets what it has not, and keeps the rest. */
 static void
 test_state_brings_an_old_schema_up_to_date(void **unused)
 {
-	struct state *state = create("old.db");
+	struct state *state;
 	uint64_t sequence;
 
 	(void)unused;
-	add_entry(state, 10);
-	assert_int_equal(
-	    sqlite3_exec(state->db, "DROP TABLE seals; PRAGMA user_version = 1",
-		NULL, NULL, NULL),
-	    SQLITE_OK);
-	state_close(state);
+	copy_second_schema("old.db");
+	run_raw("DROP TABLE seals; PRAGMA user_version = 1");
 	state = open_again(&patient);
 	assert_ok(state_outbox_first(state, &sequence));
-	assert_int_equal(sequence, 10);
-	add_seal(state, 10, 1);
+	assert_int_equal(sequence, 41);
+	add_seal(state, 41, 1);
 	assert_int_equal(count_seals(state), 1);
 	state_close(state);
+}
+
+/*
+ * What a database of the second schema held is there in the third, and the
+ * index that keeps messages single is as strict as before.
+ */
+static void
+test_state_keeps_the_messages_of_an_old_schema(void **unused)
+{
+	const struct state_message_query all = {.limit = 10};
+	const struct state_message_query of_peer = {
+	    .limit = 10,
+	    .conversation = "client#2",
+	};
+	struct state_pending *pending = NULL;
+	struct message_list list = {0};
+	struct state_account account;
+	struct e2ee_chain chain;
+	struct state *state;
+	uint64_t count = 0;
+	size_t pending_count = 0;
+	bool is_known = false;
+
+	(void)unused;
+	copy_second_schema("second.db");
+	state = open_again(&patient);
+	assert_ok(state_account_read(state, &account));
+	assert_int_equal(account.last_sequence, 41);
+	assert_ok(state_message_list(state, &all, &list));
+	assert_int_equal(list.count, 7);
+	assert_int_equal(list.items[0].outcome, MESSAGE_OUTCOME_STORED);
+	assert_int_equal(
+	    list.items[1].outcome, MESSAGE_OUTCOME_STALE_RECIPIENT);
+	assert_int_equal(list.items[4].order, MESSAGE_ORDER_MISSING);
+	for (size_t i = 0; i < list.count; i++) {
+		assert_int_equal(list.items[i].group_id, 0);
+		assert_int_equal(list.items[i].kind, MESSAGE_KIND_TEXT);
+		assert_string_equal(list.items[i].group_name, "");
+	}
+	message_list_clear(&list);
+	assert_ok(state_message_list(state, &of_peer, &list));
+	assert_int_equal(list.count, 6);
+	message_list_clear(&list);
+	assert_ok(state_incoming_count_waiting(state, "client#2", &count));
+	assert_int_equal(count, 1);
+	assert_ok(state_incoming_is_known(state, &peer,
+	    (const uint8_t[MESSAGE_ID_SIZE]){11}, MESSAGE_KIND_TEXT,
+	    &is_known));
+	assert_true(is_known);
+	assert_ok(state_pending_list(state, 41, &pending, &pending_count));
+	assert_int_equal(pending_count, 1);
+	assert_int_equal(pending[0].before.counter, 2);
+	free(pending);
+	assert_ok(state_receive_chain_read(state, &peer, &chain));
+	assert_int_equal(chain.counter, 3);
+	state_close(state);
+	state_close(open_again(&patient));
 }
 
 /* ---- Messages ---- */
@@ -520,10 +605,12 @@ test_state_messages_are_taken_once(void **unused)
 	add_incoming(state, "b", 2);
 	add_incoming(state, "a", 3);
 	assert_ok(state_incoming_is_known(
-	    state, &peer, (const uint8_t[MESSAGE_ID_SIZE]){2}, &is_known));
+	    state, &peer, (const uint8_t[MESSAGE_ID_SIZE]){2},
+	    MESSAGE_KIND_TEXT, &is_known));
 	assert_true(is_known);
 	assert_ok(state_incoming_is_known(
-	    state, &own, (const uint8_t[MESSAGE_ID_SIZE]){2}, &is_known));
+	    state, &own, (const uint8_t[MESSAGE_ID_SIZE]){2},
+	    MESSAGE_KIND_TEXT, &is_known));
 	assert_false(is_known);
 	assert_ok(state_incoming_count_waiting(state, "a", &waiting));
 	assert_int_equal(waiting, 1);
@@ -635,7 +722,7 @@ test_state_history_comes_in_pages(void **unused)
 		.limit = 5, .before = 9, .is_from_end = true},
 	    4, 5);
 	assert_numbers(state,
-	    &(struct state_message_query){.limit = 5, .canonical = "b"}, 0, 0);
+	    &(struct state_message_query){.limit = 5, .conversation = "b"}, 0, 0);
 	state_close(state);
 }
 
@@ -771,6 +858,7 @@ main(void)
 	    cmocka_unit_test(test_state_seals_go_with_their_request),
 	    cmocka_unit_test(test_state_seals_are_bounded),
 	    cmocka_unit_test(test_state_brings_an_old_schema_up_to_date),
+	    cmocka_unit_test(test_state_keeps_the_messages_of_an_old_schema),
 	    cmocka_unit_test(test_state_outgoing_messages_are_decided_once),
 	    cmocka_unit_test(test_state_messages_are_taken_once),
 	    cmocka_unit_test(test_state_messages_come_back_from_the_dead),
