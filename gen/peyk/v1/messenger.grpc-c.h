@@ -613,6 +613,9 @@ void messenger_get_group_raw_reply(struct rpc_server_call *call,
  *     peyk seal ListGroups --as sara |
  *       grpcurl -insecure -d @ HOST peyk.v1.Messenger/ListGroups 2>&1 |
  *       peyk open ListGroups --as sara
+ *
+ * Who is in no group gets none. Refused with INVALID_ARGUMENT for a malformed
+ * body alone.
  */
 extern const struct rpc_method messenger_list_groups_method;
 
