@@ -139,7 +139,8 @@ class Chain:
             raise ProtocolError(f"key {index} is too far ahead of "
                                 f"{self.index}")
         while self.index < index:
-            self.skipped[self.index] = self.step()
+            place = self.index
+            self.skipped[place] = self.step()
         while len(self.skipped) > SKIP_MAX:
             del self.skipped[next(iter(self.skipped))]
         return self.step()
