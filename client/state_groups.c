@@ -170,8 +170,8 @@ state_groups_list(struct state *state, struct state_group_list *out)
 }
 
 enum status
-state_group_add(
-    struct state *state, uint64_t id, const char *name, const char *invited)
+state_group_add(struct state *state, uint64_t id, const char *name,
+    const char *invited, uint64_t creation)
 {
 	struct sql sql;
 
@@ -180,7 +180,21 @@ state_group_add(
 	sql_bind_u64(&sql, id);
 	sql_bind_text(&sql, name);
 	sql_bind_text(&sql, invited);
+	sql_bind_u64(&sql, creation);
 	return sql_run(&sql);
+}
+
+enum status
+state_group_created(struct state *state, uint64_t creation, uint64_t *id)
+{
+	struct sql sql;
+	enum status st;
+
+	sql_start(&sql, state, STATE_GROUP_CREATED);
+	sql_bind_u64(&sql, creation);
+	if ((st = sql_number(&sql, id)) == STATUS_OK && *id == 0)
+		st = STATUS_NOT_FOUND;
+	return st;
 }
 
 static enum status

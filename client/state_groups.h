@@ -67,11 +67,16 @@ MUST_CHECK enum status state_groups_list(
     struct state *state, struct state_group_list *out);
 
 /*
- * A new group of ours: CREATING, in epoch 0. One that is there is left as it
- * is. Groups of others begin with state_group_enter().
+ * A new group of ours: CREATING, in epoch 0; creation: the number of the
+ * CreateGroup. One that is there is left as it is. Groups of others begin with
+ * state_group_enter().
  */
-MUST_CHECK enum status state_group_add(
-    struct state *state, uint64_t id, const char *name, const char *invited);
+MUST_CHECK enum status state_group_add(struct state *state, uint64_t id,
+    const char *name, const char *invited, uint64_t creation);
+
+/* The group that the request of this number made. STATUS_NOT_FOUND. */
+MUST_CHECK enum status state_group_created(
+    struct state *state, uint64_t creation, uint64_t *id);
 
 /* All borrowed. */
 struct state_group_entry {

@@ -121,7 +121,9 @@ const char *const state_migrations[STATE_SCHEMA_VERSION] = {
     " epoch INTEGER NOT NULL DEFAULT 0,"
     " gone_epoch INTEGER NOT NULL DEFAULT 0,"
     " refused_epoch INTEGER NOT NULL DEFAULT 0,"
-    " invited TEXT NOT NULL DEFAULT '');"
+    " invited TEXT NOT NULL DEFAULT '',"
+    /* The number of the CreateGroup that made it. */
+    " creation INTEGER);"
     "CREATE TABLE group_epochs ("
     " group_id INTEGER NOT NULL, epoch INTEGER NOT NULL,"
     " roster BLOB NOT NULL, roster_hash BLOB NOT NULL,"

@@ -192,7 +192,8 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	"SELECT " GROUP_COLUMNS " ORDER BY name, groups.group_id",
     [STATE_GROUP_ADD] =
 	"INSERT OR IGNORE INTO groups (group_id, name, status, is_admin,"
-	" invited) VALUES (?1, ?2, 0, 1, ?3)",
+	" invited, creation) VALUES (?1, ?2, 0, 1, ?3, ?4)",
+    [STATE_GROUP_CREATED] = "SELECT group_id FROM groups WHERE creation = ?1",
     [STATE_GROUP_ADD_ENTERED] =
 	"INSERT OR IGNORE INTO groups (group_id, name, status, is_admin)"
 	" VALUES (?1, ?2, 1, ?3)",
