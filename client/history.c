@@ -199,3 +199,35 @@ message_order_name(enum message_order order)
 	}
 	return "unknown";
 }
+
+const char *
+group_event_name(enum group_event event)
+{
+	switch (event) {
+	case GROUP_EVENT_NONE:
+		break;
+	case GROUP_EVENT_JOINED:
+		return "joined";
+	case GROUP_EVENT_LEFT:
+		return "left";
+	case GROUP_EVENT_REMOVED:
+		return "removed";
+	case GROUP_EVENT_KEY_REFRESHED:
+		return "key_refreshed";
+	case GROUP_EVENT_RENAMED:
+		return "renamed";
+	case GROUP_EVENT_ADMIN_CHANGED:
+		return "admin_changed";
+	case GROUP_EVENT_DELETED:
+		return "deleted";
+	case GROUP_EVENT_KEY_WRONG:
+		return "key_wrong";
+	case GROUP_EVENT_ROSTER_MISSED:
+		return "roster_missed";
+	case GROUP_EVENT_FORKED:
+		return "forked";
+	case GROUP_EVENT_KEY_CONFLICT:
+		return "key_conflict";
+	}
+	return "unknown";
+}

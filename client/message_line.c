@@ -1,8 +1,10 @@
 #include "client/message_line.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "client/contacts.h"
+#include "client/group_event_line.h"
 #include "client/output.h"
 
 bool
@@ -38,9 +40,28 @@ set_text(json_t *object, const char *key, struct bytes text)
 	return set(object, key, output_json_text(text));
 }
 
-json_t *
-message_line_json(
-    const char *own_name, const struct message *message, bool is_compared)
+/* Where a message of a group went. */
+static bool
+set_group(json_t *object, const struct message *message)
+{
+	struct bytes name = bytes_from_string(message->group_name);
+	struct buf to;
+	bool is_set;
+
+	buf_init(&to, MESSAGE_LINE_SIZE_MAX);
+	is_set = buf_append_u8(&to, '@') == STATUS_OK &&
+		 buf_append(&to, name) == STATUS_OK &&
+		 set_text(object, "to", buf_bytes(&to)) &&
+		 set_text(object, "group", name) &&
+		 set(object, "group_id",
+		     json_sprintf("%" PRIu64, message->group_id)) &&
+		 set(object, "epoch", json_integer((json_int_t)message->epoch));
+	buf_clear(&to);
+	return is_set;
+}
+
+static json_t *
+text_json(const char *own_name, const struct message *message, bool is_compared)
 {
 	json_t *object = json_object();
 	struct bytes own = bytes_from_string(own_name);
@@ -55,7 +76,9 @@ message_line_json(
 	    set(object, "id", json_string(id)) &&
 	    set(object, "direction", json_string(is_incoming ? "in" : "out")) &&
 	    set_text(object, "from", is_incoming ? peer : own) &&
-	    set_text(object, "to", is_incoming ? own : peer) &&
+	    (message->group_id != 0
+		    ? set_group(object, message)
+		    : set_text(object, "to", is_incoming ? own : peer)) &&
 	    set(object, "sent_at", output_json_time(message->sent_at_ms)) &&
 	    set(object, "stored_at",
 		message->stored_at_ms != 0
@@ -74,8 +97,6 @@ message_line_json(
 		    set(object, "compared", json_boolean(is_compared)) &&
 		    set(object, "order",
 			json_string(message_order_name(message->order))) &&
-		    set(object, "order",
-			json_string(message_order_name(message->order))) &&
 		    set(object, "missing_before",
 			json_integer((json_int_t)message->missing_before));
 	else
@@ -90,11 +111,39 @@ message_line_json(
 	return object;
 }
 
+json_t *
+message_line_json(
+    const char *own_name, const struct message *message, bool is_compared)
+{
+	switch (message->kind) {
+	case MESSAGE_KIND_TEXT:
+		return text_json(own_name, message, is_compared);
+	case MESSAGE_KIND_GROUP_EVENT:
+		return group_event_line_json(message, is_compared);
+	}
+	return NULL;
+}
+
+/* The author; a count of a group's messages is of those to the group. */
+static enum status
+append_author(struct buf *line, const struct message *message)
+{
+	enum status st =
+	    output_append_text(line, bytes_from_string(message->peer));
+
+	if (st == STATUS_OK && message->group_id != 0) {
+		st = buf_append_string(line, " in ");
+		if (st == STATUS_OK)
+			st = group_event_line_append_name(
+			    line, bytes_from_string(message->group_name));
+	}
+	return st;
+}
+
 /* What the place of the message among its author's tells. */
 static enum status
 append_order(struct buf *line, const struct message *message)
 {
-	struct bytes peer = bytes_from_string(message->peer);
 	const char *remark = NULL;
 	enum status st;
 
@@ -106,7 +155,7 @@ append_order(struct buf *line, const struct message *message)
 		    (unsigned long long)message->missing_before,
 		    message->missing_before == 1 ? "message" : "messages");
 		if (st == STATUS_OK)
-			st = output_append_text(line, peer);
+			st = append_author(line, message);
 		return st != STATUS_OK
 			   ? st
 			   : buf_append_string(line,
@@ -129,7 +178,7 @@ append_order(struct buf *line, const struct message *message)
 	st = buf_append_string(line,
 	    message->order == MESSAGE_ORDER_FORKED ? "(A message from " : "(");
 	if (st == STATUS_OK)
-		st = output_append_text(line, peer);
+		st = append_author(line, message);
 	return st == STATUS_OK ? buf_append_string(line, remark) : st;
 }
 
@@ -140,21 +189,39 @@ append_warnings(struct buf *line, const struct message *message)
 	struct bytes peer = bytes_from_string(message->peer);
 	enum status st = append_order(line, message);
 
-	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_UNVERIFIED)
+	/* In a group its admin has signed whose key it is. */
+	if (st == STATUS_OK && message->group_id == 0 &&
+	    message->author == MESSAGE_AUTHOR_UNVERIFIED)
 		st = buf_append_string(line,
 		    "(Not verified: the server confirms no such author.)\n");
 	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_CONFLICTING) {
-		st = buf_append_string(line,
-		    "WARNING: the next message is NOT signed with the key "
-		    "that you know of ");
+		bool is_event = message->kind == MESSAGE_KIND_GROUP_EVENT;
+
+		st = buf_append_format(line,
+		    "WARNING: %s is NOT signed with the key that you know of ",
+		    is_event ? "what the next line tells" : "the next message");
 		if (st == STATUS_OK)
 			st = output_append_text(line, peer);
 		if (st == STATUS_OK)
-			st = buf_append_string(line,
-			    ".\nSomebody else may have written it, or the key "
-			    "was replaced: ask in another way.\n");
+			st = buf_append_format(line,
+			    ".\nSomebody else may have %s it, or the key "
+			    "was replaced: ask in another way.\n",
+			    is_event ? "done" : "written");
 	}
 	return st;
+}
+
+/* When it was, if that is longer ago. */
+static enum status
+append_age(struct buf *line, const struct message *message, uint64_t now_ms)
+{
+	enum status st;
+
+	if (message->stored_at_ms == 0 ||
+	    message->stored_at_ms + MESSAGE_LINE_FRESH_MS >= now_ms)
+		return STATUS_OK;
+	st = output_append_time(line, message->stored_at_ms);
+	return st == STATUS_OK ? buf_append_string(line, "  ") : st;
 }
 
 enum status
@@ -163,12 +230,10 @@ message_line_append_arrival(struct buf *line, const struct message *message,
 {
 	enum status st = append_warnings(line, message);
 
-	if (st == STATUS_OK && message->stored_at_ms != 0 &&
-	    message->stored_at_ms + MESSAGE_LINE_FRESH_MS < now_ms) {
-		st = output_append_time(line, message->stored_at_ms);
-		if (st == STATUS_OK)
-			st = buf_append_string(line, "  ");
-	}
+	if (st == STATUS_OK)
+		st = append_age(line, message, now_ms);
+	if (st == STATUS_OK && message->kind == MESSAGE_KIND_GROUP_EVENT)
+		return group_event_line_append(line, message);
 	if (st == STATUS_OK)
 		st = output_append_text(line, bytes_from_string(message->peer));
 	if (st == STATUS_OK && is_compared)
@@ -176,7 +241,14 @@ message_line_append_arrival(struct buf *line, const struct message *message,
 	if (st == STATUS_OK && message->author == MESSAGE_AUTHOR_CONFLICTING)
 		st = buf_append_string(line, " (or somebody else)");
 	if (st == STATUS_OK)
-		st = buf_append_string(line, " has sent a message to you: ");
+		st = buf_append_string(line, " has sent a message to ");
+	if (st == STATUS_OK)
+		st = message->group_id == 0
+			 ? buf_append_string(line, "you")
+			 : group_event_line_append_name(
+			       line, bytes_from_string(message->group_name));
+	if (st == STATUS_OK)
+		st = buf_append_string(line, ": ");
 	if (st == STATUS_OK)
 		st = output_append_lines(
 		    line, bytes_make(message->text, message->text_size));
@@ -213,7 +285,7 @@ remark(const struct message *message)
 	case MESSAGE_AUTHOR_PINNED:
 		return "";
 	case MESSAGE_AUTHOR_UNVERIFIED:
-		return " (author not verified)";
+		return message->group_id == 0 ? " (author not verified)" : "";
 	case MESSAGE_AUTHOR_CONFLICTING:
 		return " (NOT signed with the author's known key)";
 	}
@@ -234,6 +306,13 @@ message_line_append_history(struct buf *line, const char *own_name,
 					  : message->sent_at_ms);
 	if (st == STATUS_OK)
 		st = buf_append_string(line, "  ");
+	if (message->kind == MESSAGE_KIND_GROUP_EVENT) {
+		/* The sign keeps a text from passing for an event. */
+		if (st == STATUS_OK)
+			st = buf_append_string(line, "* ");
+		return st == STATUS_OK ? group_event_line_append(line, message)
+				       : st;
+	}
 	if (columns > 0) {
 		if (st == STATUS_OK)
 			st = output_append_padded(
@@ -244,7 +323,11 @@ message_line_append_history(struct buf *line, const char *own_name,
 		if (st == STATUS_OK)
 			st = buf_append_string(line, " to ");
 		if (st == STATUS_OK)
-			st = output_append_text(line, is_incoming ? own : peer);
+			st = message->group_id != 0
+				 ? group_event_line_append_name(line,
+				       bytes_from_string(message->group_name))
+				 : output_append_text(
+				       line, is_incoming ? own : peer);
 		if (st == STATUS_OK)
 			st = buf_append_string(line, ": ");
 	}

@@ -10,7 +10,10 @@
 #include "client/history.h"
 #include "client/session.h"
 
-/* How a message looks, to people and to programs (docs/client.md). */
+/*
+ * How a row of the history looks, to people and to programs (docs/client.md):
+ * a message, or what happened to a group (client/group_event_line.h).
+ */
 
 /* Room for any message as a line. */
 #define MESSAGE_LINE_SIZE_MAX ((size_t)1 << 20)
@@ -34,14 +37,16 @@ json_t *message_line_json(
 
 /*
  * Appends what tells of an incoming message: "client#2 has sent a message to
- * you: salam mashti", with what is to be known of its author before it.
+ * you: salam mashti" (or "to team"), with what is to be known of its author
+ * before it.
  */
 MUST_CHECK enum status message_line_append_arrival(struct buf *line,
     const struct message *message, bool is_compared, uint64_t now_ms);
 
 /*
  * Appends a line of the history: time, author (padded to columns; 0: with
- * "to" and the recipient instead), text, and what became of it.
+ * "to" and the recipient instead), text, and what became of it; or time, "*"
+ * and what happened.
  */
 MUST_CHECK enum status message_line_append_history(struct buf *line,
     const char *own_name, const struct message *message, size_t columns);

@@ -207,6 +207,147 @@ test_message_line_json(void **state)
 	    "\"stored_at\":null,\"text\":\"سلام\",\"outcome\":\"stored\"}");
 }
 
+static struct message
+in_group(const char *text)
+{
+	struct message message = incoming(text);
+
+	message.group_id = 7316214052834563920;
+	message.group_name = (char *)(uintptr_t) "team";
+	message.epoch = 4;
+	return message;
+}
+
+static void
+test_message_line_of_a_group(void **state)
+{
+	struct message message = in_group("salam mashti");
+
+	(void)state;
+	assert_arrival(&message, false, STORED_MS + 1000,
+	    "client#2 has sent a message to team: salam mashti");
+	assert_arrival(&message, true, STORED_MS + 1000,
+	    "client#2 ✓ has sent a message to team: salam mashti");
+	assert_history(
+	    &message, 0, "2026-03-04 05:06  client#2 to team: salam mashti");
+	assert_history(
+	    &message, 10, "2026-03-04 05:06  client#2    salam mashti");
+	/* Its admin has signed whose key it is. */
+	message.author = MESSAGE_AUTHOR_UNVERIFIED;
+	assert_arrival(&message, false, STORED_MS + 1000,
+	    "client#2 has sent a message to team: salam mashti");
+	assert_history(
+	    &message, 0, "2026-03-04 05:06  client#2 to team: salam mashti");
+	message.author = MESSAGE_AUTHOR_CONFLICTING;
+	message.order = MESSAGE_ORDER_MISSING;
+	message.missing_before = 2;
+	assert_arrival(&message, false, STORED_MS,
+	    "(2 messages from client#2 in team before the next one are "
+	    "missing.)\n"
+	    "WARNING: the next message is NOT signed with the key that you "
+	    "know of client#2.\n"
+	    "Somebody else may have written it, or the key was replaced: ask "
+	    "in another way.\n"
+	    "client#2 (or somebody else) has sent a message to team: salam "
+	    "mashti");
+	message = in_group("aleyk");
+	message.direction = MESSAGE_DIRECTION_OUTGOING;
+	message.peer = (char *)(uintptr_t) "";
+	message.outcome = MESSAGE_OUTCOME_PENDING;
+	assert_history(&message, 0,
+	    "2026-03-04 05:06  client#3 to team: aleyk (not confirmed yet)");
+	assert_history(&message, 8,
+	    "2026-03-04 05:06  client#3  aleyk (not confirmed yet)");
+}
+
+/* A group's name is its admin's: it passes neither for "you" nor for a text. */
+static void
+test_message_line_cannot_be_forged_by_a_group(void **state)
+{
+	struct message message = in_group("hi");
+
+	(void)state;
+	message.group_name = (char *)(uintptr_t) "you";
+	assert_arrival(&message, false, STORED_MS,
+	    "client#2 has sent a message to “you”: hi");
+	message.group_name = (char *)(uintptr_t) "you: I owe you 5";
+	assert_arrival(&message, false, STORED_MS,
+	    "client#2 has sent a message to “you: I owe you 5”: hi");
+	message.group_name = (char *)(uintptr_t) "a”: no “";
+	assert_arrival(&message, false, STORED_MS,
+	    "client#2 has sent a message to “a': no '”: hi");
+	message.group_name = (char *)(uintptr_t) "x\x1b[2J\nclient#4\u202e";
+	assert_arrival(&message, false, STORED_MS,
+	    "client#2 has sent a message to “x[2J client#4”: hi");
+	assert_history(
+	    &message, 0, "2026-03-04 05:06  client#2 to “x[2J client#4”: hi");
+}
+
+static void
+test_message_line_of_an_event(void **state)
+{
+	struct message message = in_group("client#3");
+
+	(void)state;
+	message.kind = MESSAGE_KIND_GROUP_EVENT;
+	message.event = GROUP_EVENT_JOINED;
+	assert_arrival(
+	    &message, true, STORED_MS, "client#2 added client#3 to team");
+	assert_arrival(&message, false, STORED_MS + MESSAGE_LINE_FRESH_MS + 1,
+	    "2026-03-04 05:06  client#2 added client#3 to team");
+	assert_history(
+	    &message, 0, "2026-03-04 05:06  * client#2 added client#3 to team");
+	assert_history(
+	    &message, 8, "2026-03-04 05:06  * client#2 added client#3 to team");
+	message.author = MESSAGE_AUTHOR_CONFLICTING;
+	assert_arrival(&message, false, STORED_MS,
+	    "WARNING: what the next line tells is NOT signed with the key "
+	    "that you know of client#2.\n"
+	    "Somebody else may have done it, or the key was replaced: ask in "
+	    "another way.\n"
+	    "client#2 added client#3 to team");
+	assert_json(&message, false,
+	    "{\"event\":\"group_event\",\"id\":"
+	    "\"6b1f0000000000000000000000000000\",\"group\":\"team\","
+	    "\"group_id\":\"7316214052834563920\",\"epoch\":4,"
+	    "\"kind\":\"joined\",\"by\":\"client#2\","
+	    "\"names\":[\"client#3\"],"
+	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
+	    "\"stored_at\":\"2026-03-04T05:06:07.102Z\","
+	    "\"author\":\"conflicting\",\"verified\":false,"
+	    "\"compared\":false}");
+}
+
+static void
+test_message_line_json_of_a_group(void **state)
+{
+	struct message message = in_group("سلام");
+
+	(void)state;
+	assert_json(&message, true,
+	    "{\"event\":\"message\",\"id\":"
+	    "\"6b1f0000000000000000000000000000\","
+	    "\"direction\":\"in\",\"from\":\"client#2\","
+	    "\"to\":\"@team\",\"group\":\"team\","
+	    "\"group_id\":\"7316214052834563920\",\"epoch\":4,"
+	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
+	    "\"stored_at\":\"2026-03-04T05:06:07.102Z\",\"text\":\"سلام\","
+	    "\"author\":\"pinned\",\"verified\":true,\"compared\":true,"
+	    "\"order\":\"expected\",\"missing_before\":0}");
+	message.direction = MESSAGE_DIRECTION_OUTGOING;
+	message.outcome = MESSAGE_OUTCOME_STORED;
+	message.peer = (char *)(uintptr_t) "";
+	assert_json(&message, false,
+	    "{\"event\":\"message\",\"id\":"
+	    "\"6b1f0000000000000000000000000000\","
+	    "\"direction\":\"out\",\"from\":\"client#3\","
+	    "\"to\":\"@team\",\"group\":\"team\","
+	    "\"group_id\":\"7316214052834563920\",\"epoch\":4,"
+	    "\"sent_at\":\"2026-03-04T05:06:07.089Z\","
+	    "\"stored_at\":\"2026-03-04T05:06:07.102Z\",\"text\":\"سلام\","
+	    "\"outcome\":\"stored\"}");
+}
+
 static int
 setup(void **state)
 {
@@ -226,6 +367,10 @@ main(void)
 	    cmocka_unit_test(test_message_line_cannot_be_forged_by_a_text),
 	    cmocka_unit_test(test_message_line_history),
 	    cmocka_unit_test(test_message_line_json),
+	    cmocka_unit_test(test_message_line_of_a_group),
+	    cmocka_unit_test(test_message_line_cannot_be_forged_by_a_group),
+	    cmocka_unit_test(test_message_line_of_an_event),
+	    cmocka_unit_test(test_message_line_json_of_a_group),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
