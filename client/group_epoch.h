@@ -29,8 +29,9 @@ struct group_entry {
 /*
  * Inside a transaction: checks the key's commitment, makes every sender's
  * chain, puts the roster in the place of the last one, adds what differs as
- * events to the history (one row for each kind), and forgets leaves. Entering
- * the epoch that is entered already changes nothing.
+ * events to the history (one row for each kind), and forgets leaves. An epoch
+ * that is not above the own one changes nothing. Who has left and reads on up
+ * to its Leave stays GROUP_STATUS_LEFT.
  *
  * STATUS_FORGED: the key is not the one that the roster commits to; the epoch
  * is entered all the same, without a key, and GROUP_EVENT_KEY_WRONG is told:
@@ -38,6 +39,32 @@ struct group_entry {
  */
 MUST_CHECK enum status group_epoch_enter(
     struct session *session, const struct group_entry *entry);
+
+/* All borrowed. */
+struct group_end {
+	uint64_t group_id;
+	enum group_status status; /* LEFT, REMOVED or DELETED */
+	/*
+	 * The first epoch that is not ours: after the one that our Leave was
+	 * of; the farewell's; after the last one. Updates of epochs below it
+	 * are still entered, those from it on take us in again.
+	 */
+	uint32_t gone_epoch;
+	/* Whose name the event tells; NULL: oneself, or by the server's word
+	   alone the admin. Without an epoch yet there is no event. */
+	const struct signing_public_key *author_key;
+	bool is_own;           /* our doing: the event counts as shown */
+	uint64_t stored_at_ms; /* by the server's clock; 0: not known */
+};
+
+/*
+ * Inside a transaction: we are in the group no more. Tells it in the history
+ * (LEFT by oneself, REMOVED or DELETED), refuses messages that still wait to be
+ * encrypted, and lets the keys go the way of an ended epoch's. Where we are
+ * not in it, or there is none, it changes nothing.
+ */
+MUST_CHECK enum status group_epoch_end(
+    struct session *session, const struct group_end *end);
 
 /*
  * Inside a transaction: wipes keys of epochs that ended more than
