@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "client/application.h"
 #include "client/command_table.h"
+#include "client/groups.h"
 #include "client/history.h"
 #include "client/message_line.h"
 
@@ -35,12 +36,38 @@ print(struct listing *listing, const struct message *message)
 			       : application_fail_output(application, st);
 }
 
-/* As wide as the wider of the two names. */
+/* As wide as the widest name in a group; what is wrong shows later. */
+static size_t
+member_columns(struct session *session, struct bytes name)
+{
+	struct group group = {0};
+	struct group_member_list members = {0};
+	struct client_error ignored;
+	size_t columns = 0;
+
+	if (groups_find(session, name, &group, &ignored) == STATUS_OK &&
+	    groups_members(session, &group, &members, &ignored) == STATUS_OK) {
+		for (size_t i = 0; i < members.count; i++) {
+			size_t width = text_width(
+			    bytes_from_string(members.items[i].name));
+
+			columns = width > columns ? width : columns;
+		}
+	}
+	group_member_list_clear(&members);
+	group_clear(&group);
+	return columns;
+}
+
+/* As wide as the widest name of the conversation. */
 static size_t
 author_columns(const struct listing *listing, const char *friend_name)
 {
+	struct bytes name = bytes_from_string(friend_name);
 	size_t own = text_width(bytes_from_string(listing->own_name));
-	size_t other = text_width(bytes_from_string(friend_name));
+	size_t other = *friend_name == '@'
+			   ? member_columns(listing->application->session, name)
+			   : text_width(name);
 
 	return own > other ? own : other;
 }
@@ -132,12 +159,14 @@ const struct command cmd_history = {
     .summary = "show what was sent and received",
     .help = "Shows the last messages that this device has sent and "
 	    "received, with FRIEND or\n"
-	    "with everybody, oldest first. Asks no server.\n"
+	    "with everybody, oldest first; of @GROUP also what happened to "
+	    "it. Asks no server.\n"
 	    "\n"
 	    "  --limit COUNT   how many (50); 0: all\n"
 	    "\n"
-	    "Example:\n"
-	    "  peyk history hassan --as sara --limit 10\n",
+	    "Examples:\n"
+	    "  peyk history hassan --as sara --limit 10\n"
+	    "  peyk history @team --as sara\n",
     .options = COMMAND_OPTION_LIMIT,
     .operands_max = 1,
     .run = run,

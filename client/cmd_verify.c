@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <langinfo.h>
 #include <qrencode.h>
 #include <stdio.h>
@@ -8,11 +9,10 @@
 #include "client/application.h"
 #include "client/command_table.h"
 #include "client/contacts.h"
+#include "client/group_event_line.h"
+#include "client/group_view.h"
 
 #define SAFETY_DIGITS 60
-#define GROUPS_A_ROW 4
-#define GROUP_SIZE 6 /* five digits and a space */
-#define GROUPS 12
 
 /* Modules of white around a QR code: ISO/IEC 18004 asks for four. */
 #define QUIET_ZONE 4
@@ -82,6 +82,29 @@ print_code(struct output *output, const QRcode *code)
 	return st;
 }
 
+/* The number, and its code where there is room. */
+static enum status
+print_number(struct output *output, const char *number)
+{
+	char digits[SAFETY_DIGITS + 1];
+	QRcode *code = NULL;
+	enum status st;
+
+	st = group_view_print_number(output, number);
+	if (st == STATUS_OK && digits_of(number, digits))
+		code =
+		    QRcode_encodeString(digits, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
+	if (code != NULL && has_room(code->width)) {
+		st = output_line(output, "%s", "");
+		if (st == STATUS_OK)
+			st = print_code(output, code);
+	}
+	QRcode_free(code);
+	return st;
+}
+
+/* ---- a friend */
+
 /* What to run when the numbers are the same. */
 static enum status
 print_command(struct output *output, const char *own, const char *name)
@@ -106,14 +129,12 @@ print_command(struct output *output, const char *own, const char *name)
 }
 
 static enum status
-print_number(struct application *application, const struct contact *contact,
+print_contact(struct application *application, const struct contact *contact,
     const char *number)
 {
 	struct output *output = &application->output;
 	const char *own = vault_name(account_vault(application->account));
 	char name[CLIENT_DISPLAY_SIZE], own_name[CLIENT_DISPLAY_SIZE];
-	char digits[SAFETY_DIGITS + 1];
-	QRcode *code = NULL;
 	enum status st;
 
 	client_display(bytes_from_string(contact->name), name, sizeof(name));
@@ -122,18 +143,8 @@ print_number(struct application *application, const struct contact *contact,
 	    name,
 	    contact->verified_at_ms != 0 ? "compared before ✓"
 					 : "not compared yet");
-	for (int i = 0; i < GROUPS && st == STATUS_OK; i += GROUPS_A_ROW)
-		st = output_line(output, "    %.*s",
-		    GROUPS_A_ROW * GROUP_SIZE - 1, number + i * GROUP_SIZE);
-	if (st == STATUS_OK && digits_of(number, digits))
-		code =
-		    QRcode_encodeString(digits, 0, QR_ECLEVEL_M, QR_MODE_8, 1);
-	if (code != NULL && has_room(code->width)) {
-		st = output_line(output, "%s", "");
-		if (st == STATUS_OK)
-			st = print_code(output, code);
-	}
-	QRcode_free(code);
+	if (st == STATUS_OK)
+		st = print_number(output, number);
 	if (st == STATUS_OK)
 		st = output_line(output,
 		    "\nCompare it with what %s sees, by voice or face to face. "
@@ -215,16 +226,140 @@ look_up(struct application *application, struct bytes name,
 }
 
 static enum exit_code
+run_contact(
+    struct application *application, struct bytes name, const char *expected)
+{
+	char number[CONTACTS_SAFETY_NUMBER_SIZE] = "";
+	struct contact contact = {0};
+	struct client_error error = {0};
+	enum exit_code code = EXIT_CODE_DONE;
+	enum status st;
+
+	if (look_up(application, name, &contact, &error) != STATUS_OK ||
+	    contacts_check_unchanged(&contact, &error) != STATUS_OK ||
+	    contacts_safety_number(application->session, &contact, false,
+		number, &error) != STATUS_OK) {
+		code = application_fail(application, &error);
+		goto out;
+	}
+	if (expected != NULL) {
+		code = compare(application, &contact, number, expected);
+		goto out;
+	}
+	st = application->output.is_json
+		 ? print_json(application, &contact, number,
+		       contact.verified_at_ms != 0)
+		 : print_contact(application, &contact, number);
+	if (st != STATUS_OK)
+		code = application_fail_output(application, st);
+out:
+	contact_clear(&contact);
+	return code;
+}
+
+/* ---- a group */
+
+static enum status
+print_group(struct output *output, const struct group *group,
+    const char *number, bool is_same)
+{
+	struct buf line;
+	enum status st;
+
+	buf_init(&line, 8192);
+	st = buf_append_string(&line, is_same
+					  ? "The safety numbers are the same: "
+					    "of the group "
+					  : "Safety number of the group ");
+	if (st == STATUS_OK)
+		st = group_event_line_append_name(
+		    &line, bytes_from_string(group->name));
+	if (st == STATUS_OK)
+		st = buf_append_format(&line,
+		    is_same ? ", in epoch %" PRIu32
+			      ", they have the list of members that you have."
+			    : ", in epoch %" PRIu32 ":\n",
+		    group->epoch);
+	if (st == STATUS_OK)
+		st = output_buf(output, &line);
+	buf_clear(&line);
+	if (st != STATUS_OK || is_same)
+		return st;
+	st = print_number(output, number);
+	return st == STATUS_OK
+		   ? output_line(output,
+			 "\nAll members see the same in this epoch, unless "
+			 "somebody gives them different\nlists of who is in "
+			 "it. Compare it by voice or face to face.")
+		   : st;
+}
+
+static enum status
+print_group_json(
+    struct output *output, const struct group *group, const char *number)
+{
+	return output_json_take(
+	    output, json_pack("{s:o, s:o, s:I, s:s, s:b}", "group",
+			output_json_text(bytes_from_string(group->name)),
+			"group_id", json_sprintf("%" PRIu64, group->id),
+			"epoch", (json_int_t)group->epoch, "safety_number",
+			number, "forked", group->is_forked));
+}
+
+static enum exit_code
+fail_difference(struct application *application, const struct group *group)
+{
+	char hint[256];
+
+	(void)snprintf(hint, sizeof(hint),
+	    "Is the other number of epoch %" PRIu32
+	    ", too? Then somebody gives members different lists of who is in "
+	    "the group: write nothing secret there.",
+	    group->epoch);
+	return output_error(&application->output, EXIT_CODE_FAILED,
+	    "The safety numbers DIFFER.", hint);
+}
+
+static enum exit_code
+run_group(
+    struct application *application, struct bytes name, const char *expected)
+{
+	struct output *output = &application->output;
+	char number[GROUPS_SAFETY_NUMBER_SIZE] = "";
+	char digits[SAFETY_DIGITS + 1] = "";
+	struct group group = {0};
+	struct client_error error = {0};
+	enum exit_code code = EXIT_CODE_DONE;
+	enum status st = STATUS_OK;
+
+	if (groups_find(application->session, name, &group, &error) !=
+		STATUS_OK ||
+	    groups_safety_number(&group, number, &error) != STATUS_OK) {
+		code = application_fail(application, &error);
+		goto out;
+	}
+	if (expected != NULL &&
+	    (!digits_of(number, digits) || strcmp(digits, expected) != 0)) {
+		code = fail_difference(application, &group);
+		goto out;
+	}
+	st = output->is_json
+		 ? print_group_json(output, &group, number)
+		 : print_group(output, &group, number, expected != NULL);
+	if (st != STATUS_OK)
+		code = application_fail_output(application, st);
+out:
+	group_clear(&group);
+	return code;
+}
+
+static enum exit_code
 run(struct application *application)
 {
 	const struct arguments *arguments = &application->arguments;
 	struct bytes name = bytes_from_string(arguments->operands[0]);
-	char number[CONTACTS_SAFETY_NUMBER_SIZE] = "";
 	char expected[SAFETY_DIGITS + 1] = "";
-	struct contact contact = {0};
-	struct client_error error = {0};
 	enum exit_code code;
-	enum status st;
 
 	if (arguments->expect != NULL &&
 	    !digits_of(arguments->expect, expected))
@@ -234,26 +369,12 @@ run(struct application *application)
 	code = application_open(application, NULL);
 	if (code != EXIT_CODE_DONE)
 		return code;
-	if (look_up(application, name, &contact, &error) != STATUS_OK ||
-	    contacts_check_unchanged(&contact, &error) != STATUS_OK ||
-	    contacts_safety_number(application->session, &contact, false,
-		number, &error) != STATUS_OK) {
-		code = application_fail(application, &error);
-		goto out;
-	}
-	if (arguments->expect != NULL) {
-		code = compare(application, &contact, number, expected);
-		goto out;
-	}
-	st = application->output.is_json
-		 ? print_json(application, &contact, number,
-		       contact.verified_at_ms != 0)
-		 : print_number(application, &contact, number);
-	if (st != STATUS_OK)
-		code = application_fail_output(application, st);
-out:
-	contact_clear(&contact);
-	return code;
+	/* No username begins with "@". */
+	return name.size > 0 && name.data[0] == '@'
+		   ? run_group(application, name,
+			 arguments->expect != NULL ? expected : NULL)
+		   : run_contact(application, name,
+			 arguments->expect != NULL ? expected : NULL);
 }
 
 const struct command cmd_verify = {
@@ -264,13 +385,16 @@ const struct command cmd_verify = {
 	    "on both devices if\n"
 	    "nobody has swapped a key, and its QR code. Compare it by "
 	    "voice or face to face.\n"
+	    "FRIEND may be @GROUP: its number is the same for all members, "
+	    "in each epoch.\n"
 	    "\n"
-	    "  --expect NUMBER   compares instead: marks FRIEND as "
-	    "verified and exits with 0 if\n"
-	    "                    it is the same, with 1 if it is not\n"
+	    "  --expect NUMBER   compares instead: exits with 0 if it is the "
+	    "same, and marks\n"
+	    "                    FRIEND as verified; with 1 if it is not\n"
 	    "\n"
-	    "Example:\n"
-	    "  peyk verify hassan --as sara\n",
+	    "Examples:\n"
+	    "  peyk verify hassan --as sara\n"
+	    "  peyk verify @team --as sara\n",
     .options = COMMAND_OPTION_EXPECT,
     .operands_min = 1,
     .operands_max = 1,

@@ -45,9 +45,20 @@ extern const struct command cmd_send;
 extern const struct command cmd_poll;
 extern const struct command cmd_chat;
 extern const struct command cmd_history;
+extern const struct command cmd_group;
 extern const struct command cmd_contacts;
 extern const struct command cmd_verify;
 extern const struct command cmd_seal;
 extern const struct command cmd_open;
+
+/* Of the verbs of cmd_group: those that change a group. */
+extern const struct command cmd_group_create;
+extern const struct command cmd_group_add;
+extern const struct command cmd_group_remove;
+extern const struct command cmd_group_leave;
+extern const struct command cmd_group_rotate;
+extern const struct command cmd_group_rename;
+extern const struct command cmd_group_hand_over;
+extern const struct command cmd_group_delete;
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/name.h"
 #include "base/text.h"
+#include "client/groups.h"
 #include "client/state_messages.h"
 
 void
@@ -49,8 +50,20 @@ enum status
 history_conversation(struct session *session, struct bytes name,
     struct buf *out, struct client_error *error)
 {
-	(void)session;
-	return history_canonical(name, out, error);
+	char conversation[GROUP_CONVERSATION_SIZE];
+	struct group group = {0};
+	enum status st;
+
+	if (name.size == 0 || name.data[0] != '@')
+		return history_canonical(name, out, error);
+	if ((st = groups_find(session, name, &group, error)) != STATUS_OK)
+		return st;
+	group_conversation(group.id, conversation);
+	group_clear(&group);
+	st = buf_append_string(out, conversation);
+	return st == STATUS_OK
+		   ? STATUS_OK
+		   : client_error_set_plain(error, st, "read the group's name");
 }
 
 enum status

@@ -34,6 +34,7 @@ static const struct command *const commands[] = {
     &cmd_poll,
     &cmd_chat,
     &cmd_history,
+    &cmd_group,
     &cmd_contacts,
     &cmd_verify,
     &cmd_seal,
