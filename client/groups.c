@@ -126,8 +126,8 @@ is_called(const struct group *group, struct bytes name)
 }
 
 /*
- * Those of a name, or if there is none, of an id: among those that are alive,
- * or else among those that were. Sets *found to the last, returns how many.
+ * Those of a name, among those that are alive or those that were. Sets *found
+ * to the last, returns how many.
  */
 static size_t
 match(struct group_list *list, struct bytes name, bool is_alive,
@@ -196,7 +196,12 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 		name = bytes_make(name.data + 1, name.size - 1);
 	if ((st = groups_list(session, &list, error)) != STATUS_OK)
 		return st;
-	count = match(&list, name, is_alive, &found);
+	/*
+	 * An id first: whoever names a group like the id of another one does
+	 * not get what is meant for that.
+	 */
+	found = match_id(&list, parse_id(name));
+	count = found != NULL ? 1 : match(&list, name, is_alive, &found);
 	if (count == 0) {
 		is_alive = false;
 		count = match(&list, name, is_alive, &found);
@@ -205,8 +210,6 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 		st = tell_ambiguous(&list, name, is_alive, error);
 		goto out;
 	}
-	if (count == 0)
-		found = match_id(&list, parse_id(name));
 	if (found == NULL) {
 		client_display(name, shown, sizeof(shown));
 		st = client_error_set(error, STATUS_NOT_FOUND, EXIT_CODE_FAILED,

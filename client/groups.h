@@ -56,9 +56,9 @@ MUST_CHECK enum status groups_list(struct session *session,
 
 /*
  * The group that a person means: "@team", "team", or its id, with or without
- * "@". Of several with one name those that are ACTIVE or CREATING come first.
- * STATUS_NOT_FOUND (exit 1); STATUS_INVALID (exit 2: several have the name;
- * the text lists their ids).
+ * "@"; an id goes before a name that looks like it. Of several with one name
+ * those that are ACTIVE or CREATING come first. STATUS_NOT_FOUND (exit 1);
+ * STATUS_INVALID (exit 2: several have the name; the text lists their ids).
  */
 MUST_CHECK enum status groups_find(struct session *session, struct bytes name,
     struct group *out, struct client_error *error);
