@@ -197,6 +197,18 @@ state_group_created(struct state *state, uint64_t creation, uint64_t *id)
 	return st;
 }
 
+/* A statement about one group. */
+static enum status
+run_of_group(struct state *state, enum state_statement statement, uint64_t id)
+{
+	struct sql sql;
+
+	assert(state->in_transaction);
+	sql_start(&sql, state, statement);
+	sql_bind_u64(&sql, id);
+	return sql_run(&sql);
+}
+
 static enum status
 end_epoch(struct state *state, uint64_t id, uint64_t now_ms)
 {
@@ -238,16 +250,18 @@ state_group_enter(struct state *state, const struct state_group_entry *entry)
 	sql_bind_u64(&sql, entry->is_admin);
 	if ((st = sql_run(&sql)) != STATUS_OK)
 		return st;
-	sql_start(&sql, state, STATE_GROUP_ENTER);
+	sql_start(&sql, state,
+	    entry->is_past ? STATE_GROUP_ENTER_PAST : STATE_GROUP_ENTER);
 	sql_bind_u64(&sql, entry->id);
 	sql_bind_text(&sql, entry->name);
-	sql_bind_u64(&sql, entry->is_admin);
 	sql_bind_u64(&sql, entry->epoch);
-	if ((st = sql_run(&sql)) != STATUS_OK)
+	if (!entry->is_past)
+		sql_bind_u64(&sql, entry->is_admin);
+	if ((st = sql_run(&sql)) != STATUS_OK ||
+	    (entry->is_past && (st = end_epoch(state, entry->id,
+				    entry->now_ms)) != STATUS_OK))
 		return st;
-	sql_start(&sql, state, STATE_GROUP_LEAVES_FORGET);
-	sql_bind_u64(&sql, entry->id);
-	return sql_run(&sql);
+	return run_of_group(state, STATE_GROUP_LEAVES_FORGET, entry->id);
 }
 
 enum status
@@ -270,12 +284,7 @@ state_group_set_gone(struct state *state, uint64_t id,
 enum status
 state_group_set_forked(struct state *state, uint64_t id)
 {
-	struct sql sql;
-
-	assert(state->in_transaction);
-	sql_start(&sql, state, STATE_GROUP_SET_FORKED);
-	sql_bind_u64(&sql, id);
-	return sql_run(&sql);
+	return run_of_group(state, STATE_GROUP_SET_FORKED, id);
 }
 
 enum status
@@ -405,6 +414,12 @@ state_group_member_remove(
     struct state *state, uint64_t id, const struct signing_public_key *key)
 {
 	return run_of_member(state, STATE_GROUP_MEMBER_REMOVE, id, key);
+}
+
+enum status
+state_group_members_forget(struct state *state, uint64_t id)
+{
+	return run_of_group(state, STATE_GROUP_MEMBERS_FORGET, id);
 }
 
 /* ---- Leaves ---- */

@@ -87,14 +87,16 @@ struct state_group_entry {
 	const struct sha256_digest *roster_hash;
 	struct bytes roster;
 	bool has_key;
+	/* Who has left reads on: the group stays LEFT, and the epoch is one that
+	   has ended. */
+	bool is_past;
 	uint64_t now_ms; /* when the epoch before it ends */
 };
 
 /*
- * ACTIVE in this epoch, whatever it was before: adds the group if need be, the
- * epoch, and ends the one before. Leaves of who is not in group_members are
- * forgotten: change those first.
- * For client/group_epoch.c.
+ * ACTIVE in this epoch, whatever it was before (unless is_past): adds the group
+ * if need be, and the epoch, ends the one before, forgets leaves. For
+ * client/group_epoch.c, which does what else belongs to it.
  */
 MUST_CHECK enum status state_group_enter(
     struct state *state, const struct state_group_entry *entry);
@@ -136,6 +138,8 @@ MUST_CHECK enum status state_group_member_add(struct state *state,
     uint64_t id, const struct signing_public_key *key, uint32_t epoch);
 MUST_CHECK enum status state_group_member_remove(struct state *state,
     uint64_t id, const struct signing_public_key *key);
+MUST_CHECK enum status state_group_members_forget(
+    struct state *state, uint64_t id);
 
 /* ---- Leaves ---- */
 

@@ -198,8 +198,10 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	"INSERT OR IGNORE INTO groups (group_id, name, status, is_admin)"
 	" VALUES (?1, ?2, 1, ?3)",
     [STATE_GROUP_ENTER] =
-	"UPDATE groups SET name = ?2, status = 1, is_admin = ?3, epoch = ?4,"
+	"UPDATE groups SET name = ?2, epoch = ?3, status = 1, is_admin = ?4,"
 	" gone_epoch = 0, invited = '' WHERE group_id = ?1",
+    [STATE_GROUP_ENTER_PAST] =
+	"UPDATE groups SET name = ?2, epoch = ?3 WHERE group_id = ?1",
     [STATE_GROUP_SET_GONE] =
 	"UPDATE groups SET status = ?2, gone_epoch = ?3, is_admin = 0,"
 	" invited = '' WHERE group_id = ?1",
@@ -239,6 +241,8 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	" since_epoch) VALUES (?1, ?2, ?3)",
     [STATE_GROUP_MEMBER_REMOVE] =
 	"DELETE FROM group_members WHERE group_id = ?1 AND member_key = ?2",
+    [STATE_GROUP_MEMBERS_FORGET] =
+	"DELETE FROM group_members WHERE group_id = ?1",
 
     [STATE_GROUP_CHAIN_READ] =
 	"SELECT idx, chain FROM group_chains"
@@ -278,8 +282,7 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_GROUP_LEAVE_REMOVE] =
 	"DELETE FROM group_leaves WHERE group_id = ?1 AND member_key = ?2",
     [STATE_GROUP_LEAVES_FORGET] =
-	"DELETE FROM group_leaves WHERE group_id = ?1 AND member_key NOT IN"
-	" (SELECT member_key FROM group_members WHERE group_id = ?1)",
+	"DELETE FROM group_leaves WHERE group_id = ?1",
     [STATE_GROUP_LEAVE_LIST] =
 	"SELECT member_key FROM group_leaves WHERE group_id = ?1"
 	" ORDER BY member_key",
