@@ -11,6 +11,32 @@
 static struct people people;
 static struct encryption_key_pair ephemeral;
 
+/* What a letter says can be used as it is. */
+static void
+check_letter(const struct e2ee_direct *message)
+{
+	const struct e2ee_group_key_letter *key = &message->group_key;
+	const struct e2ee_group_farewell *farewell = &message->group_farewell;
+
+	switch (message->kind) {
+	case E2EE_DIRECT_KIND_TEXT:
+		FUZZ_CHECK(message->counter > 0);
+		break;
+	case E2EE_DIRECT_KIND_GROUP_KEY:
+		FUZZ_CHECK(message->counter == 0);
+		FUZZ_CHECK(key->epoch > 0 && key->group_id > 0 &&
+		    key->group_id <= WIRE_NUMBER_MAX);
+		break;
+	case E2EE_DIRECT_KIND_GROUP_FAREWELL:
+		FUZZ_CHECK(message->counter == 0);
+		FUZZ_CHECK(farewell->epoch > 0 && farewell->group_id > 0 &&
+		    farewell->group_id <= WIRE_NUMBER_MAX);
+		break;
+	case E2EE_DIRECT_KIND_UNKNOWN:
+		break;
+	}
+}
+
 static void
 check_envelope(struct bytes ciphertext)
 {
@@ -30,6 +56,7 @@ check_envelope(struct bytes ciphertext)
 		    (message.text_size > 0));
 		FUZZ_CHECK(message.has_previous_hash ==
 		    (message.counter > 1));
+		check_letter(&message);
 	}
 	e2ee_direct_clear(&message);
 }

@@ -2,11 +2,10 @@
 
 #include <string.h>
 
-#include "crypto/aead.h"
-#include "crypto/kdf.h"
 #include "e2ee/group_message.h"
 #include "failing_malloc.h"
 #include "gen/peyk/v1/e2ee.pb-c.h"
+#include "group_cipher.h"
 #include "people.h"
 #include "wire/signed.h"
 #include "wire/unpack.h"
@@ -62,37 +61,13 @@ open_at(struct bytes ciphertext, const struct e2ee_group_place *place,
 
 /* ---- What only a member of the group can make ---- */
 
-static void
-put_place(uint8_t out[56], const struct e2ee_group_place *place)
-{
-	bytes_put_u64be(out, place->group_id);
-	bytes_put_u64be(out + 8, place->epoch);
-	memcpy(out + 16, place->sender_key.bytes, 32);
-	bytes_put_u64be(out + 48, place->index);
-}
-
-/* Any plaintext in any place. */
+/* Any plaintext in any place. out: initialised here. */
 static void
 encrypt(const struct e2ee_group_place *place, struct bytes plaintext,
     struct buf *out)
 {
-	static const uint8_t random[32] = { 0x77 };
-	uint8_t info[17 + 56], both[44];
-	struct symmetric_key key;
-	struct aead_iv iv;
-
-	memcpy(info, "peyk/v1 group key", 17);
-	put_place(info + 17, place);
-	assert_ok(kdf_derive(BYTES_OF(random), BYTES_OF(message_key.bytes),
-	    BYTES_OF(info), both, sizeof(both)));
-	memcpy(key.bytes, both, 32);
-	memcpy(iv.bytes, both + 32, 12);
 	buf_init(out, 2 * WIRE_CIPHERTEXT_MAX);
-	assert_ok(buf_append(out, BYTES_OF(place->sender_key.bytes)));
-	assert_ok(buf_append_u64be(out, place->index));
-	assert_ok(buf_append(out, BYTES_OF(random)));
-	assert_ok(aead_seal(&key, &iv, bytes_make(info + 17, 56), plaintext,
-	    out));
+	group_cipher_make(place, &message_key, plaintext, out);
 }
 
 static Peyk__V1__GroupMessageContent
