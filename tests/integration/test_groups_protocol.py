@@ -352,5 +352,221 @@ class Groups(GroupTest):
                          {made[1], made[3]})
 
 
+class Mixed(GroupTest):
+    """Both implementations in one group."""
+
+    def setUp(self):
+        super().setUp()
+        self.home = Device(self.server)
+
+    def peyk_users(self, *words):
+        names = [harness.unique(word) for word in words]
+        for name in names:
+            self.home.signup(name)
+        return names
+
+    def group_command(self, verb, group, *args, user):
+        """`peyk group VERB GROUP …`: its object."""
+        shown, = self.home.peyk("--json", "group", verb, f"@{group.id}",
+                                *args, "--as", user).expect(0).objects
+        return shown
+
+    def poll(self, user):
+        """What peyk shows: ([(from, text)], [(kind, names)])."""
+        got = self.home.poll(user)
+        messages = [m for m in got if m["event"] == "message"]
+        for message in messages:
+            self.assertEqual((message["order"], message["missing_before"]),
+                             ("expected", 0), message)
+        return ([(m["from"], m["text"]) for m in messages],
+                [(e["kind"], sorted(e["names"])) for e in got
+                 if e["event"] == "group_event"])
+
+    def send(self, user, group, text):
+        sent, = self.home.peyk("--json", "send", "--as", user,
+                               f"@{group.id}", text).expect(0).objects
+        self.assertEqual(sent["outcome"], "stored")
+
+    def assert_same(self, group, *users):
+        """peyk has the roster of a member of the second client."""
+        for user in users:
+            shown = self.group_command("show", group, user=user)
+            self.assertEqual(
+                (shown["group"], shown["group_id"], shown["status"],
+                 shown["epoch"], shown["forked"], shown["waiting"]),
+                (group.name, str(group.id), "active", group.epoch, False, 0))
+            self.assertEqual(
+                sorted(pc.canonical_name(m["name"])
+                       for m in shown["members"] if not m["left"]),
+                group.names())
+            self.assertEqual(pc.canonical_name(shown["admin"]),
+                             group.admin_name())
+            self.assertEqual(shown["safety_number"], group.safety_number())
+
+    def test_python_admin(self):
+        sara, reza = self.members("sara", "reza")
+        hassan, nadia = self.peyk_users("hassan", "nadia")
+        group = sara.create_group("team", [hassan, reza.name])
+        sara.send_group(group, ["salam"])
+        everyone = sorted([sara.name, hassan, reza.name])
+        self.assertEqual(self.poll(hassan), (
+            [(sara.name, "salam")], [("joined", everyone)]))
+        self.send(hassan, group, "aleyk")
+        self.send(hassan, group, "chetori")
+        for member in (sara, reza):
+            got = member.drain()
+            self.assertEqual(texts(got)[-2:], [(hassan, "aleyk"),
+                                               (hassan, "chetori")])
+            self.assertFalse(any(m.missing for m in got
+                                 if isinstance(m, pg.GroupMessage)))
+        self.assert_same(group, hassan)
+
+        sara.update_group(group, added=[nadia])
+        reza.drain()
+        reza.send_group(group, ["khosh amadi"])
+        sara.update_group(group)
+        sara.update_group(group, name="گروه")
+        sara.send_group(group, ["new name"])
+        sara.update_group(group, removed=[reza.name])
+        sara.send_group(group, ["without reza"])
+        expected = [(reza.name, "khosh amadi"), (sara.name, "new name"),
+                    (sara.name, "without reza")]
+        changes = [("key_refreshed", []), ("renamed", ["گروه"]),
+                   ("removed", [reza.name])]
+        self.assertEqual(self.poll(hassan), (
+            expected, [("joined", [nadia]), *changes]))
+        self.assertEqual(self.poll(nadia), (
+            expected, [("joined", sorted([*everyone, nadia])), *changes]))
+        self.assertEqual(texts(reza.drain()), [(sara.name, "new name")])
+        sara.drain()
+        self.assert_same(group, hassan, nadia)
+
+        # The admin's role goes to peyk, which uses it, and back.
+        sara.update_group(group, admin=hassan)
+        self.assertEqual(self.poll(nadia),
+                         ([], [("admin_changed", [hassan])]))
+        self.poll(hassan)
+        self.group_command("rotate", group, user=hassan)
+        self.group_command("add", group, reza.name, user=hassan)
+        self.send(nadia, group, "from nadia")
+        got = reza.drain()
+        self.assertEqual(texts(got), [(nadia, "from nadia")])
+        self.assertEqual([kind for kind, _ in events(got)],
+                         ["removed", "joined"])
+        self.assertEqual([m.missing for m in got
+                          if isinstance(m, pg.GroupMessage)], [False])
+        self.assertEqual(texts(sara.drain()), [(nadia, "from nadia")])
+        self.group_command("hand-over", group, sara.name, user=hassan)
+        sara.drain()
+        self.assertEqual(sara.group(group).admin_key, sara.key)
+        sara.update_group(group)
+        self.poll(hassan), self.poll(nadia), reza.drain()
+        self.assert_same(sara.group(group), hassan, nadia)
+        self.assert_agree(group, sara, reza)
+
+    def test_peyk_admin(self):
+        sara, reza = self.members("sara", "reza")
+        hassan, nadia = self.peyk_users("hassan", "nadia")
+        made, = self.home.peyk("--json", "group", "create", "team",
+                               sara.name, nadia, "--as",
+                               hassan).expect(0).objects
+        self.assertEqual((made["epoch"], made["role"]), (1, "admin"))
+        got = sara.drain()
+        self.assertEqual(events(got), [("joined", got[0].names)])
+        group = sara.group(int(made["group_id"]))
+        self.assertEqual(group.names(), sorted([sara.name, nadia, hassan]))
+        sara.send_group(group, ["one", "two"])
+        self.assertEqual(self.poll(hassan)[0], [(sara.name, "one"),
+                                                (sara.name, "two")])
+        self.send(hassan, group, "three")
+        self.group_command("add", group, reza.name, user=hassan)
+        self.send(hassan, group, "four")
+        self.assertEqual(texts(reza.drain()), [(hassan, "four")])
+        self.assertEqual(texts(sara.drain()), [(hassan, "three"),
+                                               (hassan, "four")])
+        self.poll(nadia)
+        self.assert_same(group, hassan, nadia)
+        self.group_command("remove", group, reza.name, user=hassan)
+        self.send(hassan, group, "five")
+        got = reza.drain()
+        self.assertEqual((texts(got), events(got)[-1][0]), ([], "removed"))
+        self.group_command("rename", group, "crew", user=hassan)
+        self.assertEqual(texts(sara.drain()), [(hassan, "five")])
+        self.assertEqual(group.name, "crew")
+
+        # Somebody leaves, and peyk makes a new key on its own.
+        sara.leave_group(group)
+        self.assertIn(("left", [sara.name]), self.poll(nadia)[1])
+        epoch = group.epoch
+        self.poll(hassan)
+        self.poll(nadia)
+        shown = self.group_command("show", group, user=nadia)
+        self.assertEqual(shown["epoch"], epoch + 1)
+        self.assertEqual(sorted(m["name"] for m in shown["members"]),
+                         sorted([hassan, nadia]))
+        self.send(nadia, group, "unheard")
+        self.assertEqual(sara.drain(), [])
+
+        # And comes back, to a hand-over.
+        self.group_command("add", group, sara.name, user=hassan)
+        self.group_command("hand-over", group, sara.name, user=hassan)
+        sara.drain()
+        sara.update_group(group)
+        self.poll(hassan), self.poll(nadia)
+        self.assert_same(group, hassan, nadia)
+        sara.delete_group(group)
+        self.assertEqual(self.poll(nadia)[1], [("deleted", [])])
+        self.assertEqual(self.group_command(
+            "show", group, user=nadia)["status"], "deleted")
+
+    def test_peyk_leaves(self):
+        sara, = self.members("sara")
+        hassan, nadia = self.peyk_users("hassan", "nadia")
+        group = sara.create_group("team", [hassan, nadia])
+        sara.send_group(group, ["one"])
+        sara.update_group(group)
+        sara.send_group(group, ["two"])
+        self.group_command("leave", group, user=hassan)
+        sara.send_group(group, ["three"])
+        self.assertEqual(self.poll(hassan)[0], [(sara.name, "one"),
+                                                (sara.name, "two")])
+        self.assertEqual(self.group_command(
+            "show", group, user=hassan)["status"], "left")
+        self.assertEqual(events(sara.drain())[-1], ("left", [hassan]))
+        self.assertIn(("left", [hassan]), self.poll(nadia)[1])
+        sara.update_group(group)
+        sara.update_group(group, added=[hassan])
+        sara.send_group(group, ["four"])
+        self.assertEqual(self.poll(hassan)[0], [(sara.name, "four")])
+        self.poll(nadia)
+        self.assert_same(group, hassan, nadia)
+
+    def test_offline_for_three_epochs(self):
+        """Both read it all, in order; what peyk sends then is of the epoch
+        that is there."""
+        sara, reza = self.members("sara", "reza")
+        hassan, nadia = self.peyk_users("hassan", "nadia")
+        group = sara.create_group("team", [hassan, reza.name, nadia])
+        self.poll(nadia), self.poll(hassan)
+        for i in range(3):
+            sara.send_group(group, [f"{i} before"])
+            sara.update_group(group)
+            self.poll(nadia)
+            self.send(nadia, group, f"{i} after")
+        self.send(hassan, group, "behind")
+        expected = [(who, text) for i in range(3) for who, text in (
+            (sara.name, f"{i} before"), (nadia, f"{i} after"))]
+        self.assertEqual(self.poll(hassan), (
+            expected, [("key_refreshed", [])] * 3))
+        got = reza.drain()
+        self.assertEqual(texts(got), [*expected, (hassan, "behind")])
+        self.assertEqual(got[-1].epoch, 4)
+        self.assertFalse(any(m.missing for m in got
+                             if isinstance(m, pg.GroupMessage)))
+        self.assertEqual(self.poll(nadia), ([(hassan, "behind")], []))
+        self.assert_same(group, hassan, nadia)
+        self.assert_clean(sara, reza)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -114,6 +114,9 @@ class Group:
                       for m in self.roster.members
                       if m.signing_key not in self.left)
 
+    def admin_name(self):
+        return pc.canonical_name(self.members[self.admin_key].username)
+
     def member(self, name):
         for m in self.roster.members:
             if pc.canonical_name(m.username) == pc.canonical_name(name):
