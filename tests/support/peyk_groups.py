@@ -330,8 +330,9 @@ class Member(pc.Account):
         rpc = rpc or ("AddMember" if added else "RemoveMember" if removed
                       else "UpdateGroup" if name or admin
                       else "RotateGroupKey")
-        return Update(self, group, rpc, roster, group.next_share, farewells,
-                      named)
+        # Who is not the admin has no share: the server refuses any.
+        return Update(self, group, rpc, roster, group.next_share or bytes(32),
+                      farewells, named)
 
     def submit(self, update, enter=True):
         """Sends an update and, once it is done, enters its epoch."""
