@@ -8,7 +8,6 @@
 #include "client/error.h"
 #include "client/groups.h"
 #include "client/session.h"
-#include "client/session_request.h"
 
 /*
  * What changes a group (docs/protocol.md section 13). Each call ends with the
@@ -42,8 +41,7 @@ MUST_CHECK enum status group_rotate(struct session *session,
 MUST_CHECK enum status group_rename(struct session *session,
     const struct group *group, struct bytes name, struct client_error *error);
 MUST_CHECK enum status group_hand_over(struct session *session,
-    const struct group *group, struct bytes member,
-    struct client_error *error);
+    const struct group *group, struct bytes member, struct client_error *error);
 MUST_CHECK enum status group_delete(struct session *session,
     const struct group *group, struct client_error *error);
 
@@ -60,17 +58,11 @@ MUST_CHECK enum status group_leave(struct session *session,
 /*
  * What the admin's client owes its groups: the first key of a new one, a new
  * key where somebody has left. Part of every receiving; does nothing, and
- * connects to nothing, where nothing is owed.
+ * connects to nothing, where nothing is owed. A server that is away is no
+ * error; what else keeps a group from its key is told (NOTICE_GROUP_KEY_OWED),
+ * and tried again later.
  */
 MUST_CHECK enum status group_maintain(
     struct session *session, struct client_error *error);
-
-/*
- * Effects of the replies to the RPCs above (client/session_request.h), in the
- * transaction that removes the request from the outbox. A reply to a request
- * that was made by hand (peyk seal) has none.
- */
-MUST_CHECK enum status group_admin_apply(struct session *session,
-    const struct rpc_sealed_method *method, const struct session_reply *reply);
 
 #endif

@@ -49,9 +49,8 @@ group_standing_find(
 
 /* ---- Words ---- */
 
-enum status
-group_standing_check_admin(
-    const struct state_group *group, struct client_error *error)
+static enum status
+check_member(const struct state_group *group, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
@@ -70,12 +69,35 @@ group_standing_check_admin(
 		return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 		    "The group %s was deleted.", name);
 	}
-	if (group->is_admin)
-		return STATUS_OK;
+	return STATUS_OK;
+}
+
+enum status
+group_standing_check_admin(
+    const struct state_group *group, struct client_error *error)
+{
+	char name[CLIENT_DISPLAY_SIZE];
+	enum status st = check_member(group, error);
+
+	if (st != STATUS_OK || group->is_admin)
+		return st;
+	client_display(bytes_from_string(group->name), name, sizeof(name));
 	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 	    "You are not the admin of %s, who alone can do that. If it was "
 	    "handed over to you just now, fetch your messages first (peyk "
 	    "poll).",
+	    name);
+}
+
+static enum status
+tell_admin_stays(const struct state_group *group, struct client_error *error)
+{
+	char name[CLIENT_DISPLAY_SIZE];
+
+	client_display(bytes_from_string(group->name), name, sizeof(name));
+	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
+	    "You are the admin of %s: hand it over first (peyk group "
+	    "hand-over), or delete it (peyk group delete).",
 	    name);
 }
 
@@ -292,19 +314,19 @@ drop_known(struct session *session, struct group_standing *standing,
 
 static enum status
 check_roster(const Peyk__V1__GetGroupResponse *response,
-    const struct group_standing *standing, struct client_error *error)
+    const struct state_group *group, struct client_error *error)
 {
 	struct sha256_digest hash;
 	enum status st;
 
 	if (response->roster == NULL)
-		return tell_forged(&standing->group, error);
+		return tell_forged(group, error);
 	st = hash_sha256(wire_bytes(response->roster->content), &hash);
 	if (st != STATUS_OK)
 		return client_error_set_plain(error, st, "read the roster");
-	return sha256_digest_equal(&hash, &standing->group.roster_hash)
+	return sha256_digest_equal(&hash, &group->roster_hash)
 		   ? STATUS_OK
-		   : tell_forged(&standing->group, error);
+		   : tell_forged(group, error);
 }
 
 static enum status
@@ -316,7 +338,7 @@ read_roster(struct session *session, const Peyk__V1__GetGroupResponse *response,
 	struct signing_public_key gone;
 	enum status st;
 
-	if ((st = check_roster(response, standing, error)) != STATUS_OK)
+	if ((st = check_roster(response, group, error)) != STATUS_OK)
 		return st;
 	/* The same one is here, verified. */
 	st = roster_reopen(bytes_make(group->roster, group->roster_size),
@@ -410,6 +432,121 @@ group_standing_fetch(struct session *session, uint64_t group_id,
 out:
 	wire_free(response);
 	group_standing_clear(&standing);
+	state_group_clear(&before);
+	return st;
+}
+
+/* ---- Leaving ---- */
+
+/*
+ * A roster that is still to come: signed by the admin whom we know, or (who
+ * was the admin meanwhile is not known here) by the one that it names.
+ */
+static enum status
+open_later(struct session *session, const struct state_group *group,
+    struct bytes packed, struct roster *out)
+{
+	const struct signing_public_key *server_key =
+	    vault_server_key(account_vault(session_account(session)));
+	struct roster known = {0};
+	enum status st;
+
+	st = roster_reopen(
+	    bytes_make(group->roster, group->roster_size), server_key, &known);
+	if (st != STATUS_OK)
+		return st;
+	st = roster_open(packed, &known.admin_key, server_key, out);
+	if (st == STATUS_FORGED)
+		st = roster_open(packed, NULL, server_key, out);
+	roster_clear(&known);
+	return st;
+}
+
+static enum status
+read_later(struct session *session, const struct state_group *group,
+    const Peyk__V1__GetGroupResponse *response, struct leave *leave,
+    struct client_error *error)
+{
+	struct roster roster = {0};
+	struct buf packed;
+	enum status st = STATUS_INVALID;
+
+	buf_init(&packed, WIRE_SIGNED_ROSTER_MAX);
+	if (response->roster != NULL)
+		st = wire_pack(&response->roster->base, &packed);
+	if (st == STATUS_OK)
+		st = open_later(session, group, buf_bytes(&packed), &roster);
+	if (st == STATUS_NOMEM || st == STATUS_INTERNAL)
+		st = state_error(error, st);
+	else if (st != STATUS_OK || roster.group_id != group->id ||
+		 roster.epoch != response->epoch ||
+		 roster_find(&roster, &leave->member_key) == NULL)
+		st = tell_newer(group, error);
+	else if (signing_public_key_equal(
+		     &roster.admin_key, &leave->member_key))
+		st = tell_admin_stays(group, error);
+	else
+		leave->roster_hash = roster.hash;
+	roster_clear(&roster);
+	buf_clear(&packed);
+	return st;
+}
+
+static enum status
+check_may_leave(const struct state_group *group, struct client_error *error)
+{
+	enum status st = check_member(group, error);
+
+	if (st == STATUS_OK && group->is_admin)
+		st = tell_admin_stays(group, error);
+	return st;
+}
+
+static enum status
+check_place(const struct state_group *group,
+    const Peyk__V1__GetGroupResponse *response, struct leave *leave,
+    struct client_error *error)
+{
+	leave->roster_hash = group->roster_hash;
+	return check_roster(response, group, error);
+}
+
+enum status
+group_standing_place(struct session *session, uint64_t group_id,
+    struct leave *out, bool *is_moving, struct client_error *error)
+{
+	const struct vault *vault = account_vault(session_account(session));
+	struct state *state = session_state(session);
+	Peyk__V1__GetGroupResponse *response = NULL;
+	struct state_group before = {0}, after = {0};
+	struct leave leave = {
+	    .group_id = group_id,
+	    .member_key = vault_signing(vault)->public_key,
+	};
+	enum status st;
+
+	if ((st = state_group_read(state, group_id, &before)) != STATUS_OK) {
+		st = state_error(error, st);
+		goto out;
+	}
+	if ((st = check_may_leave(&before, error)) != STATUS_OK ||
+	    (st = ask(session, group_id, &response, error)) != STATUS_OK)
+		goto out;
+	if ((st = state_group_read(state, group_id, &after)) != STATUS_OK) {
+		st = state_error(error, st);
+		goto out;
+	}
+	leave.epoch = response->epoch;
+	st = compare(&before, &after, leave.epoch, is_moving, error);
+	if (st == STATUS_OK && !*is_moving)
+		st = check_place(&after, response, &leave, error);
+	else if (st == STATUS_BUSY)
+		st = read_later(session, &after, response, &leave, error);
+	if (st == STATUS_OK)
+		*out = leave;
+out:
+	wire_free(response);
+	state_group_clear(&after);
 	state_group_clear(&before);
 	return st;
 }

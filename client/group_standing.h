@@ -46,6 +46,19 @@ MUST_CHECK enum status group_standing_fetch(struct session *session,
     uint64_t group_id, struct group_standing *out, bool *is_moving,
     struct client_error *error);
 
+/*
+ * What a Leave of ours is of: the epoch that the server is in, and the hash of
+ * its roster, which may be one that has not come yet, but is signed by the
+ * admin whom we know, or by its own. *is_moving: as above.
+ *
+ * STATUS_DENIED (exit 6): not in it, its admin. STATUS_FORGED (exit 5): another
+ * state than the one that was entered here. STATUS_BUSY (exit 1): a newer one,
+ * which says nothing without those before it.
+ */
+MUST_CHECK enum status group_standing_place(struct session *session,
+    uint64_t group_id, struct leave *out, bool *is_moving,
+    struct client_error *error);
+
 /* What an update starts from; borrowed from the standing. */
 struct group_change_base group_standing_base(
     const struct group_standing *standing);

@@ -18,6 +18,8 @@ notice_kind_name(enum notice_kind kind)
 		return "sealed_finished";
 	case NOTICE_SET_ASIDE:
 		return "set_aside";
+	case NOTICE_GROUP_KEY_OWED:
+		return "group_key_owed";
 	case NOTICE_OTHERS_WAITING:
 		return "others_waiting";
 	case NOTICE_RETRYING:

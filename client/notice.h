@@ -22,6 +22,11 @@ enum notice_kind {
 	NOTICE_SEALED_FINISHED,
 	/* A message could not be read and was set aside. */
 	NOTICE_SET_ASIDE,
+	/*
+	 * A group of ours needs a new key, and did not get it: somebody has
+	 * left, or it is new. It is tried again later.
+	 */
+	NOTICE_GROUP_KEY_OWED,
 	/* New messages from others than the one who was asked for. */
 	NOTICE_OTHERS_WAITING,
 	/* The server does not answer; the request is being repeated. */

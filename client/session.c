@@ -119,6 +119,12 @@ session_others_told(struct session *session, uint64_t count)
 	return told;
 }
 
+uint64_t *
+session_owing_until_ms(struct session *session)
+{
+	return &session->owing_until_ms;
+}
+
 uint64_t
 session_timeout_ms(const struct session *session)
 {

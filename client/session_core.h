@@ -20,6 +20,7 @@ struct session {
 	bool is_quiet;        /* retrying was told */
 	bool has_recovered;   /* since then; told when unlocked */
 	uint64_t others_told; /* messages of others that wait, as told last */
+	uint64_t owing_until_ms;
 	struct session_tally tally;
 	/* Of requests that an earlier run had left; told when unlocked. */
 	struct session_tally unfinished;

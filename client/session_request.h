@@ -80,7 +80,7 @@ struct session_reply {
 
 /*
  * Effects of the replies to Send, Poll and SignUp (those about groups are in
- * client/group_admin.h): run in the transaction that removes the request from
+ * client/group_effects.h): run in the transaction that removes the request from
  * the outbox. A body that does not parse is the server's fault and must not
  * stop the account: treat it as a refusal.
  */
@@ -109,6 +109,12 @@ struct session_tally *session_tally(struct session *session);
  * count, so that the same are not told again.
  */
 uint64_t session_others_told(struct session *session, uint64_t count);
+
+/*
+ * Until then (a monotonic time) nothing more is tried for groups that wait for
+ * a key from us (client/group_admin.h).
+ */
+uint64_t *session_owing_until_ms(struct session *session);
 
 /*
  * For generated stubs: requests without effects. What fails is told in error,

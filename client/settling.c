@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/crash.h"
+#include "client/group_effects.h"
 #include "client/session_core.h"
 #include "client/state_messages.h"
 #include "client/state_seals.h"
@@ -61,6 +62,8 @@ apply_effects(struct session *session, const struct rpc_sealed_method *method,
 		st = incoming_apply(session, reply);
 	else if (method == &messenger_sign_up_sealed)
 		st = account_apply(session, reply);
+	else
+		st = group_effects_apply(session, reply);
 	if (st != STATUS_OK)
 		return st;
 	/*
