@@ -242,8 +242,16 @@ static const struct command verb_send = {
 };
 
 static const struct command *const verbs[] = {
+    &cmd_group_create,
+    &cmd_group_add,
+    &cmd_group_remove,
+    &cmd_group_leave,
+    &cmd_group_rotate,
     &verb_show,
     &verb_list,
+    &cmd_group_rename,
+    &cmd_group_hand_over,
+    &cmd_group_delete,
     &verb_send,
 };
 
