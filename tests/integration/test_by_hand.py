@@ -273,6 +273,49 @@ class Calls(ByHandTest):
                           for m in other.poll(hassan)],
                          [("more", "expected")])
 
+    def test_groups(self):
+        """What needs no keys of a group; ids are strings in JSON."""
+        device, name = self.person()
+        other, friend = self.person()
+        got = self.by_hand(device, name, "GetPublicKey",
+                           json.dumps({"names": [friend]}))
+        identity = payload.Identity.FromString(base64.b64decode(
+            got["entries"][0]["identity"]["identity"]))
+        key = base64.b64encode(identity.signing_key).decode()
+        made = self.by_hand(device, name, "CreateGroup", json.dumps(
+            {"name": "team", "memberKeys": [key]}))
+        self.assertEqual(sorted(made), ["groupId", "nextShare"])
+        self.assertEqual(len(base64.b64decode(made["nextShare"])), 32)
+        group_id = made["groupId"]
+        self.assertIsInstance(group_id, str)
+        self.assertTrue(0 < int(group_id) < 1 << 63)
+        asked = json.dumps({"groupId": group_id})
+        got = self.by_hand(device, name, "GetGroup", asked)
+        self.assertEqual(got, {"name": "team", "memberKeys": [key],
+                               "nextShare": made["nextShare"]})
+        self.assertEqual(self.by_hand(other, friend, "GetGroup", asked),
+                         {"name": "team"}, "no share, no keys")
+        for who, person, mine in ((device, name, {"isAdmin": True}),
+                                  (other, friend, {})):
+            self.assertEqual(
+                self.by_hand(who, person, "ListGroups"),
+                {"groups": [{"groupId": group_id, "name": "team", **mine}]})
+        self.assertEqual(self.by_hand(
+            device, name, "ListGroups",
+            json.dumps({"afterGroupId": group_id})), {})
+        self.assertEqual(self.by_hand(device, name, "DeleteGroup", asked),
+                         {})
+        answer = self.call("GetGroup", self.seal(
+            device, "GetGroup", asked, "--as", name))
+        self.assertIs(answer.code, CODE.NOT_FOUND)
+        ran = self.open(device, "GetGroup", answer.grpcurl(), "--as", name,
+                        expect=REFUSED)
+        self.assert_clear(ran, "no such group")
+        ran = device.peyk("seal", "GetGroup", '{"groupId": "team"}', "--as",
+                          name).expect(USAGE)
+        self.assert_clear(ran, r"\$\.groupId")
+        self.assert_alive(device, name)
+
     def test_poll_that_nobody_acknowledges(self):
         device, name = self.person()
         device.send(name, name, "one")

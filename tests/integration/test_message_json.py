@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
 import harness  # noqa: E402
 from google.protobuf import json_format  # noqa: E402
 from peyk_client import messenger, payload  # noqa: E402
+from peyk.v1 import group_pb2 as group  # noqa: E402
 
 DRIVER = "tests/unit/client_cli/message_json_driver"
 MESSAGES = ("SealedRequest", "SealedResponse", "GetServerInfoRequest",
@@ -20,14 +21,23 @@ MESSAGES = ("SealedRequest", "SealedResponse", "GetServerInfoRequest",
             "SignedMessage", "RequestContent", "ResponseContent", "Identity",
             "SignedIdentity", "SignUpRequest", "SignUpResponse",
             "GetPublicKeyRequest", "GetPublicKeyResponse", "SendRequest",
-            "SendResponse", "PollRequest", "PollResponse")
+            "SendResponse", "PollRequest", "PollResponse",
+            "CreateGroupRequest", "CreateGroupResponse", "AddMemberRequest",
+            "RemoveMemberRequest", "RotateGroupKeyRequest",
+            "UpdateGroupRequest", "KeyUpdateResponse", "LeaveGroupRequest",
+            "LeaveGroupResponse", "GetGroupRequest", "GetGroupResponse",
+            "ListGroupsRequest", "ListGroupsResponse", "DeleteGroupRequest",
+            "DeleteGroupResponse", "Roster", "Leave")
 ROUNDS = 40
 RANDOM = random.Random(20260101)
 TEXTS = ("", "salam", "سلام", "a\"b\\c\n\t\x7f\u2028", "😀", "x" * 300)
 
 
 def message_class(name):
-    return getattr(payload, name, None) or getattr(messenger, name)
+    for module in (payload, messenger, group):
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise LookupError(name)
 
 
 def value_of(field):

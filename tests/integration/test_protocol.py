@@ -95,7 +95,7 @@ class WithItself(harness.PeykTest):
             "text_bytes": 65536, "ciphertext_bytes": 132096,
             "messages_per_send": 256, "body_bytes": 4194304,
             "messages_per_poll": 1024, "poll_wait_ms": 60000,
-            "names_per_lookup": 256})
+            "names_per_lookup": 256, "members_per_group": 1000})
         self.assertTrue(client.info.version)
         self.assertLess(abs(client.info.time_ms - pc.now_ms()), 60000)
         self.assertEqual(client.info.registration,

@@ -19,7 +19,10 @@ MESSENGER = "peyk.v1.Messenger"
 HEALTH = "grpc.health.v1.Health"
 REFLECTION = ("grpc.reflection.v1.ServerReflection",
               "grpc.reflection.v1alpha.ServerReflection")
-METHODS = ("GetPublicKey", "GetServerInfo", "Poll", "Send", "SignUp")
+METHODS = ("AddMember", "CreateGroup", "DeleteGroup", "GetGroup",
+           "GetPublicKey", "GetServerInfo", "LeaveGroup", "ListGroups",
+           "Poll", "RemoveMember", "RotateGroupKey", "Send", "SignUp",
+           "UpdateGroup")
 
 
 class RunningTool(harness.Running):

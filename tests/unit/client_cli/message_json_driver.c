@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "client/message_json.h"
 #include "client/message_json_read.h"
+#include "gen/peyk/v1/group.pb-c.h"
 #include "gen/peyk/v1/messenger.pb-c.h"
 #include "gen/peyk/v1/payload.pb-c.h"
 
@@ -35,6 +36,23 @@ static const ProtobufCMessageDescriptor *const types[] = {
     &peyk__v1__send_response__descriptor,
     &peyk__v1__poll_request__descriptor,
     &peyk__v1__poll_response__descriptor,
+    &peyk__v1__create_group_request__descriptor,
+    &peyk__v1__create_group_response__descriptor,
+    &peyk__v1__add_member_request__descriptor,
+    &peyk__v1__remove_member_request__descriptor,
+    &peyk__v1__rotate_group_key_request__descriptor,
+    &peyk__v1__update_group_request__descriptor,
+    &peyk__v1__key_update_response__descriptor,
+    &peyk__v1__leave_group_request__descriptor,
+    &peyk__v1__leave_group_response__descriptor,
+    &peyk__v1__get_group_request__descriptor,
+    &peyk__v1__get_group_response__descriptor,
+    &peyk__v1__list_groups_request__descriptor,
+    &peyk__v1__list_groups_response__descriptor,
+    &peyk__v1__delete_group_request__descriptor,
+    &peyk__v1__delete_group_response__descriptor,
+    &peyk__v1__roster__descriptor,
+    &peyk__v1__leave__descriptor,
 };
 
 static const ProtobufCMessageDescriptor *
