@@ -630,7 +630,8 @@ class Member(pc.Account):
 
     def _enter(self, group, roster, signed, roster_hash, secret, joins):
         """Enters an epoch whose roster was verified: the events."""
-        old = {} if joins else group.members
+        old = {} if joins else {key: m for key, m in group.members.items()
+                                if key not in group.left}
         new = {m.signing_key: m for m in roster.members}
         told = self._changes(group, roster, old, new, joins)
         if joins:
@@ -666,8 +667,7 @@ class Member(pc.Account):
         """(kind, names) of what a roster changes."""
         told = []
         came = [m.username for key, m in new.items() if key not in old]
-        gone = [m.username for key, m in old.items()
-                if key not in new and key not in group.left]
+        gone = [m.username for key, m in old.items() if key not in new]
         if came:
             told.append(("joined", came))
         if gone:
