@@ -6,6 +6,7 @@ client have to notice. Nothing of it is fit for use.
 
 import concurrent.futures
 import dataclasses
+import functools
 import secrets
 import subprocess
 import threading
@@ -19,7 +20,6 @@ from peyk_client import messenger, payload, status_pb2
 
 CODE = grpc.StatusCode
 CODES = {code.value[0]: code for code in CODE}
-METHODS = ("GetServerInfo", "SignUp", "GetPublicKey", "Send", "Poll")
 
 
 @dataclasses.dataclass
@@ -60,6 +60,7 @@ class LyingServer:
       on_poll(call, messages) returns the InboxMessages to tell.
     """
 
+    METHODS = ("GetServerInfo", "SignUp", "GetPublicKey", "Send", "Poll")
     HOOKS = ("on_info", "on_info_signed", "on_result", "on_signed",
              "on_sealed", "on_request", "after_done", "on_poll")
 
@@ -67,6 +68,13 @@ class LyingServer:
         def __init__(self, code, details, metadata=()):
             super().__init__(details)
             self.code, self.details, self.metadata = code, details, metadata
+
+    class Refusal(Exception):
+        """REFUSED, with a code of section 13's table."""
+
+        def __init__(self, code, message):
+            super().__init__(message)
+            self.code = code
 
     def __init__(self, port=None):
         self.port = port or harness.free_port()
@@ -118,7 +126,7 @@ class LyingServer:
         handlers = {name: grpc.unary_unary_rpc_method_handler(
             self._info if name == "GetServerInfo" else self._bound(name),
             request_deserializer=bytes, response_serializer=bytes)
-            for name in METHODS}
+            for name in self.METHODS}
         self.server.add_generic_rpc_handlers((
             grpc.method_handlers_generic_handler("peyk.v1.Messenger",
                                                  handlers),))
@@ -162,7 +170,7 @@ class LyingServer:
                 text_bytes=65536, ciphertext_bytes=132096,
                 messages_per_send=256, body_bytes=4194304,
                 messages_per_poll=1024, poll_wait_ms=60000,
-                names_per_lookup=256),
+                names_per_lookup=256, members_per_group=1000),
             version="lying", registration=messenger.REGISTRATION_OPEN,
             time_ms=pc.now_ms())
         if self.on_info:
@@ -258,10 +266,19 @@ class LyingServer:
             record.last, record.last_hash = request.sequence, digest
             if name == "Poll":
                 return self._poll(record, request, context, True)
-            work = {"GetPublicKey": self._look_up, "Send": self._send}[name]
-            record.result = self._outcome(payload.DISPOSITION_DONE,
-                                          body=work(request.body))
+            try:
+                record.result = self._outcome(
+                    payload.DISPOSITION_DONE,
+                    body=self._work(name, record, request.body))
+            except self.Refusal as refusal:
+                record.result = self._outcome(
+                    payload.DISPOSITION_REFUSED, refusal.code, str(refusal))
             return record.result
+
+    def _work(self, name, record, body):
+        """Does what a request asks for: the reply's body, or Refusal."""
+        return {"GetPublicKey": self._look_up,
+                "Send": functools.partial(self._send, record)}[name](body)
 
     def _sign_up(self, call, digest):
         request = payload.SignUpRequest.FromString(call.request.body)
@@ -289,32 +306,37 @@ class LyingServer:
                 entry.identity.CopyFrom(record.identity)
         return reply.SerializeToString()
 
-    def deliver(self, recipient_key, ciphertext):
-        """Puts a message into an inbox; its id."""
+    def deliver(self, recipient_key, ciphertext, id=None, **fields):
+        """Puts a message into an inbox; its id. fields: InboxMessage's."""
         with self.lock:
-            stamp = pc.now_ms().to_bytes(6, "big")
-            id_ = bytearray(stamp + secrets.token_bytes(10))
-            id_[6] = 0x70 | id_[6] & 0x0f
-            id_[8] = 0x80 | id_[8] & 0x3f
-            text = str(uuid.UUID(bytes=bytes(id_)))
+            text = id or self.new_id()
             self.accounts[recipient_key].inbox.append(
                 payload.InboxMessage(id=text, ciphertext=ciphertext,
-                                     stored_at_ms=pc.now_ms()))
+                                     stored_at_ms=pc.now_ms(), **fields))
             self.mail.notify_all()
             return text
 
-    def _send(self, body):
+    @staticmethod
+    def new_id():
+        id_ = bytearray(pc.now_ms().to_bytes(6, "big") +
+                        secrets.token_bytes(10))
+        id_[6] = 0x70 | id_[6] & 0x0f
+        id_[8] = 0x80 | id_[8] & 0x3f
+        return str(uuid.UUID(bytes=bytes(id_)))
+
+    def _send(self, sender, body):
         reply = payload.SendResponse()
         for message in payload.SendRequest.FromString(body).messages:
-            if message.recipient_key in self.accounts:
-                reply.results.add(
-                    outcome=payload.SEND_OUTCOME_STORED,
-                    id=self.deliver(message.recipient_key,
-                                    message.ciphertext))
-            else:
-                reply.results.add(
-                    outcome=payload.SEND_OUTCOME_UNKNOWN_RECIPIENT)
+            reply.results.append(self._send_one(sender, message))
         return reply.SerializeToString()
+
+    def _send_one(self, _sender, message):
+        if message.recipient_key not in self.accounts:
+            return payload.SendResult(
+                outcome=payload.SEND_OUTCOME_UNKNOWN_RECIPIENT)
+        return payload.SendResult(
+            outcome=payload.SEND_OUTCOME_STORED,
+            id=self.deliver(message.recipient_key, message.ciphertext))
 
     def _poll(self, record, request, context, may_wait):
         poll = payload.PollRequest.FromString(request.body)
