@@ -45,6 +45,65 @@ CREATE TABLE public.accounts (
 WITH (fillfactor='70');
 
 --
+-- Name: group_bodies; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.group_bodies (
+    group_id bigint NOT NULL,
+    id uuid NOT NULL,
+    body bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT group_bodies_body_size CHECK ((octet_length(body) <= 393344))
+)
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.1');
+ALTER TABLE ONLY public.group_bodies ALTER COLUMN body SET STORAGE EXTERNAL;
+
+--
+-- Name: group_members; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.group_members (
+    group_id bigint NOT NULL,
+    member_id bigint NOT NULL,
+    epoch integer NOT NULL,
+    leave bytea,
+    CONSTRAINT group_members_leave_size CHECK ((octet_length(leave) <= 256))
+);
+
+--
+-- Name: groups; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.groups (
+    id bigint NOT NULL,
+    version bigint NOT NULL,
+    epoch integer NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    admin_id bigint NOT NULL,
+    next_share bytea NOT NULL,
+    next_share_hash bytea NOT NULL,
+    roster bytea,
+    roster_hash bytea,
+    member_keys bytea,
+    CONSTRAINT groups_epoch_sign CHECK ((epoch >= 0)),
+    CONSTRAINT groups_member_keys_size CHECK ((octet_length(member_keys) <= 32000)),
+    CONSTRAINT groups_name_size CHECK ((octet_length(name) <= 256)),
+    CONSTRAINT groups_next_share_hash_size CHECK ((octet_length(next_share_hash) = 32)),
+    CONSTRAINT groups_next_share_size CHECK ((octet_length(next_share) = 32)),
+    CONSTRAINT groups_roster_hash_size CHECK ((octet_length(roster_hash) = 32)),
+    CONSTRAINT groups_roster_size CHECK ((octet_length(roster) <= 393344))
+);
+
+--
+-- Name: member_groups; Type: TABLE; Schema: public; Owner: -
+--
+
+CREATE TABLE public.member_groups (
+    member_id bigint NOT NULL,
+    group_id bigint NOT NULL
+);
+
+--
 -- Name: messages; Type: TABLE; Schema: public; Owner: -
 --
 
@@ -54,7 +113,12 @@ CREATE TABLE public.messages (
     sender_id bigint NOT NULL,
     body bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT messages_body_size CHECK ((octet_length(body) <= 132096))
+    kind smallint DEFAULT 1 NOT NULL,
+    group_id bigint,
+    epoch integer,
+    shared_size integer,
+    CONSTRAINT messages_body_size CHECK ((octet_length(body) <= 132096)),
+    CONSTRAINT messages_kind_known CHECK (((kind >= 1) AND (kind <= 4)))
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_insert_scale_factor='0.1');
 ALTER TABLE ONLY public.messages ALTER COLUMN body SET STORAGE EXTERNAL;
@@ -116,6 +180,34 @@ ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
 --
+-- Name: group_bodies group_bodies_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.group_bodies
+    ADD CONSTRAINT group_bodies_pkey PRIMARY KEY (group_id, id);
+
+--
+-- Name: group_members group_members_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.group_members
+    ADD CONSTRAINT group_members_pkey PRIMARY KEY (group_id, member_id);
+
+--
+-- Name: groups groups_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.groups
+    ADD CONSTRAINT groups_pkey PRIMARY KEY (id);
+
+--
+-- Name: member_groups member_groups_pkey; Type: CONSTRAINT; Schema: public; Owner: -
+--
+
+ALTER TABLE ONLY public.member_groups
+    ADD CONSTRAINT member_groups_pkey PRIMARY KEY (member_id, group_id);
+
+--
 -- Name: messages messages_pkey; Type: CONSTRAINT; Schema: public; Owner: -
 --
 
@@ -149,6 +241,12 @@ ALTER TABLE ONLY public.signing_keys
 
 ALTER TABLE ONLY public.usernames
     ADD CONSTRAINT usernames_pkey PRIMARY KEY (username);
+
+--
+-- Name: messages_shared; Type: INDEX; Schema: public; Owner: -
+--
+
+CREATE INDEX messages_shared ON public.messages USING btree (id) WHERE (shared_size IS NOT NULL);
 
 --
 -- PostgreSQL database dump complete

@@ -74,7 +74,8 @@ run_stages(struct batch *batch)
 
 	if ((failure = batch_run_read_stage(batch)) != DATABASE_FAILURE_NONE)
 		return failure;
-	batch_decide(batch);
+	if ((failure = batch_decide(batch)) != DATABASE_FAILURE_NONE)
+		return failure;
 	crash_point("store.read");
 	if ((failure = batch_run_claim_stage(batch)) != DATABASE_FAILURE_NONE)
 		return failure;
@@ -139,6 +140,12 @@ batch_run(struct pipeline *pipeline, struct store_operation **operations,
 	rows_clear(&batch.names);
 	rows_clear(&batch.accounts);
 	rows_clear(&batch.owners);
+	rows_clear(&batch.groups);
+	group_rows_clear(&batch.members);
+	bodies_clear(&batch.bodies);
+	for (size_t i = 0; i < count; i++)
+		free(batch.works[i].change);
+	free(batch.quiet);
 	free(batch.works);
 	return failure;
 }

@@ -20,12 +20,15 @@ void batch_mail_clear(struct batch_mail *mail);
 /*
  * Runs operations as one transaction of three round trips:
  *
- *	1  BEGIN, what the outcomes depend on: keys, accounts, names
- *	2  claim the numbers that are next; names and keys of sign-ups
+ *	1  BEGIN, what the outcomes depend on: keys, accounts, names, groups
+ *	2  claim the numbers that are next; names and keys of sign-ups; lock the
+ *	   groups that change
  *	3  deliver, acknowledge, fetch; accounts of sign-ups; COMMIT
  *
- * At most one operation of an account may be among them (fetches aside); they
- * are sorted here.
+ * and, if what was fetched is shared with other recipients, a fourth for that.
+ *
+ * At most one operation of an account may be among them (fetches aside), and at
+ * most one that changes a group; they are sorted here.
  *
  * DATABASE_FAILURE_NONE: committed; results are set, except in operations with
  * is_deferred: another transaction came first with their account, name or key,

@@ -1,5 +1,6 @@
 #include "server/store/batch_work.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -54,13 +55,53 @@ append_send_result(struct batch *batch, struct work *work,
 		parameters_null(parameters, CLAIM_PARAMETER_MESSAGE_ID);
 }
 
+/* The refusal that a claim stores; code 0: none. */
+static struct store_refusal
+refusal_of(const struct work *work)
+{
+	struct store_refusal refusal = { 0, "" };
+
+	if (work->operation->kind == STORE_KIND_REFUSE) {
+		refusal.code = refuse_of(work)->code;
+		refusal.message = refuse_of(work)->message;
+	} else if (work_is_group(work) &&
+	    group_of(work)->verdict != STORE_GROUP_VERDICT_DONE) {
+		refusal = group_of(work)->refusals[group_of(work)->verdict];
+		assert(refusal.code != 0);
+	}
+	return refusal;
+}
+
+/* Assigns the id of what members get, and appends the claim's last columns. */
+static void
+append_group_result(struct batch *batch, struct work *work,
+    struct parameters *parameters)
+{
+	int row = rows_find_int8(&batch->accounts, work->number->account_id);
+	struct bytes previous = rows_bytes(&batch->accounts, row,
+	    ACCOUNT_COLUMN_LAST_MESSAGE_ID);
+	uint8_t group_id[8];
+
+	if (work->operation->kind == STORE_KIND_GROUP_CREATE) {
+		bytes_put_u64be(group_id, (uint64_t)group_of(work)->group_id);
+		parameters_bytes(parameters, CLAIM_PARAMETER_RESULT,
+		    BYTES_OF(group_id));
+		parameters_null(parameters, CLAIM_PARAMETER_MESSAGE_ID);
+		return;
+	}
+	message_id_next(previous.size == STORE_ID_SIZE ? previous.data : NULL,
+	    clock_wall_ms(), work->id);
+	parameters_bytes(parameters, CLAIM_PARAMETER_RESULT, bytes_empty());
+	parameters_bytes(parameters, CLAIM_PARAMETER_MESSAGE_ID,
+	    BYTES_OF(work->id));
+}
+
 static void
 append_claim(struct batch *batch, struct work *work,
     struct parameters *parameters)
 {
 	const struct store_number *number = work->number;
-	const struct store_refuse *refuse = refuse_of(work);
-	bool is_refusal = work->operation->kind == STORE_KIND_REFUSE;
+	struct store_refusal refusal = refusal_of(work);
 
 	parameters_int8(parameters, CLAIM_PARAMETER_ID, number->account_id);
 	parameters_bytes(parameters, CLAIM_PARAMETER_SIGNING_KEY,
@@ -70,11 +111,15 @@ append_claim(struct batch *batch, struct work *work,
 	parameters_bytes(parameters, CLAIM_PARAMETER_HASH,
 	    BYTES_OF(number->request_hash));
 	parameters_int4(parameters, CLAIM_PARAMETER_CODE,
-	    is_refusal ? (int32_t)refuse->code : 0);
+	    (int32_t)refusal.code);
 	parameters_bytes(parameters, CLAIM_PARAMETER_MESSAGE,
-	    is_refusal ? bytes_from_string(refuse->message) : bytes_empty());
+	    bytes_from_string(refusal.message));
 	if (work->operation->kind == STORE_KIND_SEND) {
 		append_send_result(batch, work, parameters);
+		return;
+	}
+	if (work->change != NULL) {
+		append_group_result(batch, work, parameters);
 		return;
 	}
 	parameters_bytes(parameters, CLAIM_PARAMETER_RESULT, bytes_empty());
@@ -218,6 +263,9 @@ send_claim_stage(struct batch *batch)
 		(failure = send_inserts(batch, STATEMENT_INSERT_KEYS,
 		     compare_keys)) != DATABASE_FAILURE_NONE))
 		return failure;
+	if (batch->has_changes &&
+	    (failure = batch_send_touch(batch)) != DATABASE_FAILURE_NONE)
+		return failure;
 	return pipeline_flush(batch->pipeline);
 }
 
@@ -243,6 +291,9 @@ batch_run_claim_stage(struct batch *batch)
 		  MARK_NAME)) != DATABASE_FAILURE_NONE ||
 		(failure = receive_winners(batch, STATEMENT_INSERT_KEYS,
 		     MARK_KEY)) != DATABASE_FAILURE_NONE))
+		return failure;
+	if (batch->has_changes &&
+	    (failure = batch_receive_touch(batch)) != DATABASE_FAILURE_NONE)
 		return failure;
 	return pipeline_end_stage(batch->pipeline);
 }

@@ -4,6 +4,16 @@
 
 /* The first stage: read. */
 
+static void
+append_recipients(const struct store_send *send, struct parameters *parameters)
+{
+	for (size_t i = 0; i < send->message_count; i++) {
+		if (send->messages[i].group_id == 0)
+			parameters_bytes(parameters, 0,
+			    BYTES_OF(send->messages[i].recipient_key));
+	}
+}
+
 static enum database_failure
 send_find_keys(struct batch *batch, bool *is_sent)
 {
@@ -14,7 +24,6 @@ send_find_keys(struct batch *batch, bool *is_sent)
 	    statement_text(STATEMENT_FIND_KEYS)->types);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct work *work = &batch->works[i];
-		const struct store_send *send = send_of(work);
 
 		switch (work->operation->kind) {
 		case STORE_KIND_ACCOUNT:
@@ -26,20 +35,20 @@ send_find_keys(struct batch *batch, bool *is_sent)
 			    work_signing_key(work));
 			break;
 		case STORE_KIND_SEND:
-			for (size_t k = 0; k < send->message_count; k++)
-				parameters_bytes(&parameters, 0,
-				    BYTES_OF(send->messages[k].recipient_key));
+			append_recipients(send_of(work), &parameters);
 			break;
 		case STORE_KIND_POLL:
 		case STORE_KIND_FETCH:
 		case STORE_KIND_LOOKUP:
 		case STORE_KIND_REFUSE:
+			break;
 		case STORE_KIND_GROUP_CREATE:
 		case STORE_KIND_GROUP_UPDATE:
 		case STORE_KIND_GROUP_LEAVE:
 		case STORE_KIND_GROUP_DELETE:
 		case STORE_KIND_GROUP_READ:
 		case STORE_KIND_GROUP_LIST:
+			batch_append_group_keys(work, &parameters);
 			break;
 		}
 	}
@@ -104,6 +113,8 @@ batch_run_read_stage(struct batch *batch)
 {
 	struct pipeline *pipeline = batch->pipeline;
 	bool has_keys = false, has_accounts = false, has_names = false;
+	bool has_groups = false, has_members = false;
+	PGresult *members = NULL;
 	enum database_failure failure;
 
 	if ((failure = pipeline_send(pipeline, STATEMENT_BEGIN, NULL)) !=
@@ -114,6 +125,8 @@ batch_run_read_stage(struct batch *batch)
 		DATABASE_FAILURE_NONE ||
 	    (failure = send_find_names(batch, &has_names)) !=
 		DATABASE_FAILURE_NONE ||
+	    (failure = batch_send_group_reads(batch, &has_groups,
+		 &has_members)) != DATABASE_FAILURE_NONE ||
 	    (failure = pipeline_flush(pipeline)) !=
 		DATABASE_FAILURE_NONE ||
 	    (failure = pipeline_receive(pipeline, STATEMENT_BEGIN,
@@ -131,6 +144,16 @@ batch_run_read_stage(struct batch *batch)
 	    (failure = batch_receive_rows(batch, STATEMENT_FIND_NAMES,
 		 &batch->names)) != DATABASE_FAILURE_NONE)
 		return failure;
+	if (has_groups &&
+	    (failure = batch_receive_rows(batch, STATEMENT_READ_GROUPS,
+		 &batch->groups)) != DATABASE_FAILURE_NONE)
+		return failure;
+	if (has_members &&
+	    ((failure = pipeline_receive(pipeline, STATEMENT_READ_MEMBERS,
+		  &members)) != DATABASE_FAILURE_NONE ||
+		(failure = batch_status(group_rows_init_take(&batch->members,
+		     members))) != DATABASE_FAILURE_NONE))
+		return failure;
 	return pipeline_end_stage(pipeline);
 }
 
@@ -140,8 +163,10 @@ batch_run_read_stage(struct batch *batch)
 static bool
 is_reading(const struct work *work)
 {
-	return work->operation->kind == STORE_KIND_POLL ||
-	    work->operation->kind == STORE_KIND_LOOKUP;
+	enum store_kind kind = work->operation->kind;
+
+	return kind == STORE_KIND_POLL || kind == STORE_KIND_LOOKUP ||
+	    kind == STORE_KIND_GROUP_READ || kind == STORE_KIND_GROUP_LIST;
 }
 
 /*
@@ -175,29 +200,53 @@ judge(struct batch *batch, struct work *work)
 	}
 }
 
+static enum store_send_outcome
+decide_direct(const struct batch *batch, const uint8_t key[32])
+{
+	enum key_state state = KEY_STATE_SPENT;
+	int64_t recipient;
+
+	if (!batch_find_key(batch, bytes_make(key, STORE_KEY_SIZE), &recipient,
+		&state) || state == KEY_STATE_SPENT)
+		return STORE_SEND_OUTCOME_UNKNOWN_RECIPIENT;
+	return state == KEY_STATE_STALE ? STORE_SEND_OUTCOME_STALE_RECIPIENT :
+	    STORE_SEND_OUTCOME_STORED;
+}
+
+/* In epoch 0 there is no key that anything could be encrypted with. */
+static enum store_send_outcome
+decide_group(const struct batch *batch, int64_t sender_id, int64_t group_id,
+    uint32_t epoch)
+{
+	struct group_view view = group_rows_view(&batch->members, group_id);
+
+	if (group_view_find_present(&view, sender_id) == NULL)
+		return STORE_SEND_OUTCOME_UNKNOWN_GROUP;
+	return epoch == 0 || epoch != view.members[0].epoch ?
+	    STORE_SEND_OUTCOME_STALE_EPOCH : STORE_SEND_OUTCOME_STORED;
+}
+
 static void
 decide_outcomes(const struct batch *batch, struct store_send *send)
 {
 	for (size_t i = 0; i < send->message_count; i++) {
 		struct store_send_message *message = &send->messages[i];
-		enum key_state state = KEY_STATE_SPENT;
-		int64_t recipient;
 
-		if (!batch_find_key(batch, BYTES_OF(message->recipient_key),
-			&recipient, &state) || state == KEY_STATE_SPENT)
-			message->outcome = STORE_SEND_OUTCOME_UNKNOWN_RECIPIENT;
-		else if (state == KEY_STATE_STALE)
-			message->outcome = STORE_SEND_OUTCOME_STALE_RECIPIENT;
-		else
-			message->outcome = STORE_SEND_OUTCOME_STORED;
+		message->outcome = message->group_id == 0 ?
+		    decide_direct(batch, message->recipient_key) :
+		    decide_group(batch, send->number.account_id,
+			message->group_id, message->epoch);
 		memset(message->id, 0, STORE_ID_SIZE);
 	}
 }
 
-void
+enum database_failure
 batch_decide(struct batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++) {
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	for (size_t i = 0; i < batch->count &&
+	    failure == DATABASE_FAILURE_NONE; i++) {
 		struct work *work = &batch->works[i];
 		enum key_state state;
 		int64_t account_id;
@@ -229,13 +278,19 @@ batch_decide(struct batch *batch)
 			judge(batch, work);
 			break;
 		case STORE_KIND_FETCH:
+			break;
 		case STORE_KIND_GROUP_CREATE:
 		case STORE_KIND_GROUP_UPDATE:
 		case STORE_KIND_GROUP_LEAVE:
 		case STORE_KIND_GROUP_DELETE:
 		case STORE_KIND_GROUP_READ:
 		case STORE_KIND_GROUP_LIST:
+			judge(batch, work);
+			if (work->is_tried)
+				failure = batch_judge_group(batch, work);
+			batch->has_changes |= work->change != NULL;
 			break;
 		}
 	}
+	return failure;
 }

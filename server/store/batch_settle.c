@@ -96,6 +96,14 @@ settle_account(struct batch *batch, struct work *work)
 	return STATUS_OK;
 }
 
+static enum status
+settle_damaged(const struct work *work)
+{
+	log_event(LOG_LEVEL_ERROR, "stored_result_damaged",
+	    log_i64("account", work->number->account_id));
+	return STATUS_INTERNAL;
+}
+
 /* A repeated Send: the outcomes as they are stored. */
 static enum status
 settle_repeated_send(struct batch *batch, struct work *work)
@@ -107,9 +115,53 @@ settle_repeated_send(struct batch *batch, struct work *work)
 		ACCOUNT_COLUMN_LAST_RESULT), send->messages,
 		send->message_count) == STATUS_OK)
 		return STATUS_OK;
-	log_event(LOG_LEVEL_ERROR, "stored_result_damaged",
-	    log_i64("account", work->number->account_id));
-	return STATUS_INTERNAL;
+	return settle_damaged(work);
+}
+
+/*
+ * A change that is done, or done again: without the rest of the result, which
+ * is read. The id of a group that was made is the one that was stored.
+ */
+static enum status
+settle_group(struct batch *batch, struct work *work)
+{
+	struct store_group_head *head = group_of(work);
+	struct store_group_update *update = group_update_of(work);
+	struct bytes stored;
+
+	if (work->is_claimed && head->verdict != STORE_GROUP_VERDICT_DONE) {
+		const struct store_refusal *refusal =
+		    &head->refusals[head->verdict];
+
+		set_claimed(work, refusal->code, refusal->message);
+		return STATUS_OK;
+	}
+	if (work->is_claimed)
+		set_claimed(work, 0, "");
+	if (work->operation->kind == STORE_KIND_GROUP_UPDATE &&
+	    work->is_claimed) {
+		update->is_admin =
+		    work->change->admin_id == work->number->account_id;
+		if (update->is_admin)
+			memcpy(update->current_share, update->next_share,
+			    STORE_KEY_SIZE);
+	}
+	if (work->operation->kind != STORE_KIND_GROUP_CREATE)
+		return STATUS_OK;
+	if (work->is_claimed) {
+		memcpy(group_create_of(work)->current_share,
+		    group_create_of(work)->next_share, STORE_KEY_SIZE);
+		return STATUS_OK;
+	}
+	if (!work_is_served(work))
+		return STATUS_OK;
+	stored = rows_bytes(&batch->accounts,
+	    rows_find_int8(&batch->accounts, work->number->account_id),
+	    ACCOUNT_COLUMN_LAST_RESULT);
+	if (stored.size != 8)
+		return settle_damaged(work);
+	head->group_id = (int64_t)bytes_get_u64be(stored.data);
+	return STATUS_OK;
 }
 
 /* Names that were looked up; the identities are copied. */
@@ -192,7 +244,7 @@ settle(struct batch *batch, struct work *work)
 	case STORE_KIND_GROUP_DELETE:
 	case STORE_KIND_GROUP_READ:
 	case STORE_KIND_GROUP_LIST:
-		break;
+		return settle_group(batch, work);
 	}
 	return STATUS_INTERNAL;
 }

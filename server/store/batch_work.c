@@ -1,5 +1,6 @@
 #include "server/store/batch_work.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -8,6 +9,28 @@ poll_init(struct store_poll *poll)
 	poll->messages = NULL;
 	poll->message_count = 0;
 	poll->has_more = false;
+}
+
+static void
+group_init(struct work *work)
+{
+	enum store_kind kind = work->operation->kind;
+
+	group_of(work)->verdict = STORE_GROUP_VERDICT_DONE;
+	if (kind == STORE_KIND_GROUP_CREATE)
+		memset(group_create_of(work)->current_share, 0,
+		    STORE_KEY_SIZE);
+	if (kind == STORE_KIND_GROUP_UPDATE) {
+		group_update_of(work)->is_admin = false;
+		memset(group_update_of(work)->current_share, 0,
+		    STORE_KEY_SIZE);
+	}
+	if (kind == STORE_KIND_GROUP_READ) {
+		group_read_of(work)->is_admin = false;
+		memset(group_read_of(work)->next_share, 0, STORE_KEY_SIZE);
+	}
+	if (kind == STORE_KIND_GROUP_LIST)
+		group_list_of(work)->has_more = false;
 }
 
 void
@@ -51,6 +74,7 @@ work_init(struct work *work, struct store_operation *operation)
 	case STORE_KIND_GROUP_LIST:
 		work->number = &group_of(work)->number;
 		work->result = &group_of(work)->result;
+		group_init(work);
 		break;
 	}
 	operation->is_deferred = false;
@@ -70,9 +94,8 @@ work_is_served(const struct work *work)
 {
 	if (work->operation->kind == STORE_KIND_FETCH)
 		return true;
-	if (work->is_tried)
-		return work->is_claimed;
-	return work->result->claim == STORE_CLAIM_REPEATED &&
+	return (work->result->claim == STORE_CLAIM_CLAIMED ||
+	    work->result->claim == STORE_CLAIM_REPEATED) &&
 	    work->result->code == 0;
 }
 
@@ -106,6 +129,34 @@ batch_find_key(const struct batch *batch, struct bytes key, int64_t *account_id,
 	*account_id = database_int8(batch->keys.result, row, 1);
 	*state = (enum key_state)database_int2(batch->keys.result, row, 2);
 	return true;
+}
+
+bool
+batch_find_current(const struct batch *batch, const uint8_t key[32],
+    int64_t *account_id)
+{
+	enum key_state state = KEY_STATE_SPENT;
+
+	return batch_find_key(batch, bytes_make(key, STORE_KEY_SIZE),
+	    account_id, &state) && state == KEY_STATE_CURRENT;
+}
+
+enum database_failure
+batch_send_quiet(struct batch *batch, enum statement statement,
+    struct parameters *parameters)
+{
+	if (batch->quiet_count == batch->quiet_capacity) {
+		size_t capacity = 2 * batch->quiet_capacity + 16;
+		enum statement *grown = realloc(batch->quiet,
+		    capacity * sizeof(*grown));
+
+		if (grown == NULL)
+			return DATABASE_FAILURE_NOMEM;
+		batch->quiet = grown;
+		batch->quiet_capacity = capacity;
+	}
+	batch->quiet[batch->quiet_count++] = statement;
+	return pipeline_send(batch->pipeline, statement, parameters);
 }
 
 void

@@ -14,54 +14,6 @@
  */
 #define BATCH_FETCH_BYTES ((uint32_t)64 << 20)
 
-/*
- * Messages of claimed Sends. Those of repeated ones are there already, but
- * whoever stored them may have died before it told the recipients.
- */
-static enum database_failure
-send_deliveries(struct batch *batch, bool *is_sent)
-{
-	struct parameters parameters;
-	enum database_failure failure = DATABASE_FAILURE_NONE;
-	enum status st = STATUS_OK;
-
-	parameters_init(&parameters, statement_text(STATEMENT_DELIVER)->types);
-	for (size_t i = 0; i < batch->count; i++) {
-		const struct work *work = &batch->works[i];
-		const struct store_send *send = send_of(work);
-
-		if (work->operation->kind != STORE_KIND_SEND ||
-		    !work_is_served(work))
-			continue;
-		for (size_t k = 0; k < send->message_count; k++) {
-			struct store_send_message *message = &send->messages[k];
-			enum key_state state;
-			int64_t recipient;
-
-			if (message->outcome != STORE_SEND_OUTCOME_STORED ||
-			    !batch_find_key(batch,
-				BYTES_OF(message->recipient_key), &recipient,
-				&state))
-				continue;
-			if (st == STATUS_OK)
-				st = batch_mail_add(batch->mail, recipient);
-			if (!work->is_claimed)
-				continue;
-			parameters_int8(&parameters, 0, recipient);
-			parameters_bytes(&parameters, 1, BYTES_OF(message->id));
-			parameters_int8(&parameters, 2,
-			    work->number->account_id);
-			parameters_bytes(&parameters, 3, message->ciphertext);
-		}
-	}
-	*is_sent = parameters_count(&parameters, 0) > 0;
-	if (*is_sent)
-		failure = pipeline_send(batch->pipeline, STATEMENT_DELIVER,
-		    &parameters);
-	parameters_clear(&parameters);
-	return failure != DATABASE_FAILURE_NONE ? failure : batch_status(st);
-}
-
 static bool
 is_acknowledging(const struct work *work)
 {
@@ -224,19 +176,17 @@ append_sign_up(const struct work *work, struct sign_up_writes *writes)
 	}
 }
 
-/* Sends a statement unless its arrays are empty; counts those sent. */
+/* Sends a statement unless its arrays are empty. */
 static enum database_failure
 send_unless_empty(struct batch *batch, enum statement statement,
-    struct parameters *parameters, enum statement *sent, size_t *sent_count)
+    struct parameters *parameters)
 {
-	if (parameters_count(parameters, 0) == 0)
-		return DATABASE_FAILURE_NONE;
-	sent[(*sent_count)++] = statement;
-	return pipeline_send(batch->pipeline, statement, parameters);
+	return parameters_count(parameters, 0) == 0 ? DATABASE_FAILURE_NONE :
+	    batch_send_quiet(batch, statement, parameters);
 }
 
 static enum database_failure
-send_sign_ups(struct batch *batch, enum statement *sent, size_t *sent_count)
+send_sign_ups(struct batch *batch)
 {
 	struct sign_up_writes writes;
 	enum database_failure failure;
@@ -257,49 +207,62 @@ send_sign_ups(struct batch *batch, enum statement *sent, size_t *sent_count)
 			append_sign_up(work, &writes);
 	}
 	if ((failure = send_unless_empty(batch, STATEMENT_INSERT_ACCOUNTS,
-		 &writes.accounts, sent, sent_count)) ==
+		 &writes.accounts)) ==
 		DATABASE_FAILURE_NONE &&
 	    (failure = send_unless_empty(batch, STATEMENT_SPEND_KEYS,
-		 &writes.spent, sent, sent_count)) == DATABASE_FAILURE_NONE)
+		 &writes.spent)) == DATABASE_FAILURE_NONE)
 		failure = send_unless_empty(batch, STATEMENT_DELETE_NAMES,
-		    &writes.freed, sent, sent_count);
+		    &writes.freed);
 	parameters_clear(&writes.accounts);
 	parameters_clear(&writes.spent);
 	parameters_clear(&writes.freed);
 	return failure;
 }
 
-/* The statements of stage 3 whose results hold nothing. */
-#define QUIET_MAX 8
-
 static enum database_failure
-send_write_stage(struct batch *batch, enum statement *quiet,
-    size_t *quiet_count)
+send_writes(struct batch *batch)
 {
 	enum database_failure failure;
-	bool is_sent = false;
 
-	if ((failure = send_deliveries(batch, &is_sent)) !=
+	if ((failure = batch_send_group_changes(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = batch_send_deliveries(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_sign_ups(batch)) != DATABASE_FAILURE_NONE)
+		return failure;
+	if (batch->has_repeats &&
+	    (failure = batch_send_quiet(batch, STATEMENT_CONFIRM, NULL)) !=
 	    DATABASE_FAILURE_NONE)
 		return failure;
-	if (is_sent)
-		quiet[(*quiet_count)++] = STATEMENT_DELIVER;
-	if ((failure = send_sign_ups(batch, quiet, quiet_count)) !=
-	    DATABASE_FAILURE_NONE)
+	return !batch->is_writing ? DATABASE_FAILURE_NONE :
+	    batch_send_quiet(batch, STATEMENT_WAIT, NULL);
+}
+
+static enum database_failure
+send_write_stage(struct batch *batch)
+{
+	enum database_failure failure;
+
+	if ((failure = send_writes(batch)) != DATABASE_FAILURE_NONE ||
+	    (failure = send_acknowledgements(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = send_fetches(batch)) != DATABASE_FAILURE_NONE ||
+	    (failure = batch_send_group_states(batch)) !=
+		DATABASE_FAILURE_NONE)
 		return failure;
-	if (batch->has_repeats) {
-		quiet[(*quiet_count)++] = STATEMENT_CONFIRM;
-		if ((failure = pipeline_send(batch->pipeline,
-			 STATEMENT_CONFIRM, NULL)) != DATABASE_FAILURE_NONE)
-			return failure;
-	}
-	if (batch->is_writing) {
-		quiet[(*quiet_count)++] = STATEMENT_WAIT;
-		if ((failure = pipeline_send(batch->pipeline,
-			 STATEMENT_WAIT, NULL)) != DATABASE_FAILURE_NONE)
-			return failure;
-	}
-	return DATABASE_FAILURE_NONE;
+	return pipeline_send(batch->pipeline, STATEMENT_COMMIT, NULL);
+}
+
+static enum database_failure
+receive_writes(struct batch *batch)
+{
+	enum database_failure failure = DATABASE_FAILURE_NONE;
+
+	for (size_t i = 0; i < batch->quiet_count &&
+	    failure == DATABASE_FAILURE_NONE; i++)
+		failure = pipeline_receive(batch->pipeline, batch->quiet[i],
+		    NULL);
+	return failure;
 }
 
 /* From here on the operations may have been committed though we do not know. */
@@ -335,32 +298,25 @@ enum database_failure
 batch_run_write_stage(struct batch *batch)
 {
 	struct pipeline *pipeline = batch->pipeline;
-	enum statement quiet[QUIET_MAX];
-	size_t quiet_count = 0;
 	enum database_failure failure;
 
-	if ((failure = send_write_stage(batch, quiet, &quiet_count)) !=
-		DATABASE_FAILURE_NONE ||
-	    (failure = send_acknowledgements(batch)) !=
-		DATABASE_FAILURE_NONE ||
-	    (failure = send_fetches(batch)) != DATABASE_FAILURE_NONE ||
-	    (failure = pipeline_send(pipeline, STATEMENT_COMMIT, NULL)) !=
-		DATABASE_FAILURE_NONE)
+	if ((failure = send_write_stage(batch)) != DATABASE_FAILURE_NONE)
 		return failure;
 	if ((failure = pipeline_flush(pipeline)) != DATABASE_FAILURE_NONE)
 		goto out;
 	crash_point("store.committing");
-	for (size_t i = 0; i < quiet_count; i++) {
-		if ((failure = pipeline_receive(pipeline, quiet[i],
-			 NULL)) != DATABASE_FAILURE_NONE)
-			goto out;
-	}
-	if ((failure = receive_acknowledgements(batch)) !=
+	if ((failure = receive_writes(batch)) != DATABASE_FAILURE_NONE ||
+	    (failure = receive_acknowledgements(batch)) !=
 		DATABASE_FAILURE_NONE ||
 	    (failure = receive_fetches(batch)) != DATABASE_FAILURE_NONE ||
-	    (failure = receive_commit(batch)) != DATABASE_FAILURE_NONE)
+	    (failure = batch_receive_group_states(batch)) !=
+		DATABASE_FAILURE_NONE ||
+	    (failure = receive_commit(batch)) != DATABASE_FAILURE_NONE ||
+	    (failure = pipeline_end_stage(pipeline)) != DATABASE_FAILURE_NONE)
 		goto out;
-	return pipeline_end_stage(pipeline);
+	/* Committed: what fails now is asked again, whatever it is. */
+	if (batch_run_late_stage(batch) != DATABASE_FAILURE_NONE)
+		failure = DATABASE_FAILURE_LOST;
 out:
 	if (failure == DATABASE_FAILURE_LOST && batch->is_writing)
 		set_doubt(batch);

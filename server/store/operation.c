@@ -4,6 +4,7 @@
 
 #include <libpq-fe.h>
 
+#include "server/store/group_state.h"
 #include "server/store/inbox.h"
 
 static void
@@ -20,6 +21,24 @@ clear_lookup(struct store_lookup *lookup)
 		lookup->names[i].is_found = false;
 		lookup->names[i].identity = bytes_empty();
 	}
+}
+
+static void
+clear_read(struct store_group_read *read)
+{
+	read->name = bytes_empty();
+	read->roster = bytes_empty();
+	read->leaves = NULL;
+	read->leave_count = 0;
+	read->member_keys = NULL;
+	read->member_count = 0;
+}
+
+static void
+clear_list(struct store_group_list *list)
+{
+	list->entries = NULL;
+	list->entry_count = 0;
 }
 
 void
@@ -48,8 +67,14 @@ store_operation_clear(struct store_operation *operation)
 	case STORE_KIND_GROUP_UPDATE:
 	case STORE_KIND_GROUP_LEAVE:
 	case STORE_KIND_GROUP_DELETE:
+		break;
 	case STORE_KIND_GROUP_READ:
+		clear_read((struct store_group_read *)operation);
+		group_state_free(operation->memory);
+		break;
 	case STORE_KIND_GROUP_LIST:
+		clear_list((struct store_group_list *)operation);
+		free(operation->memory);
 		break;
 	}
 	operation->memory = NULL;

@@ -48,7 +48,7 @@ send_result_decode(struct bytes result, struct store_send_message *messages,
 	outcomes = result.data + 1;
 	for (size_t i = 0; i < count; i++) {
 		if (outcomes[i] < STORE_SEND_OUTCOME_STORED ||
-		    outcomes[i] > STORE_SEND_OUTCOME_STALE_RECIPIENT)
+		    outcomes[i] > STORE_SEND_OUTCOME_STALE_EPOCH)
 			return STATUS_INVALID;
 		has_stored |= outcomes[i] == STORE_SEND_OUTCOME_STORED;
 	}

@@ -117,17 +117,122 @@ static const struct statement_text texts[STATEMENT_COUNT] = {
 	 * octet_length() reads a size without fetching the value.
 	 */
 	[STATEMENT_FETCH] = { "fetch",
-		"SELECT id, body, created_at, total FROM ("
-		"SELECT id, body, created_at, row_number() OVER w AS n,"
-		" sum(octet_length(body)) OVER w AS size,"
+		"SELECT id, body, created_at, total, kind, group_id, epoch,"
+		" shared_size FROM ("
+		"SELECT *, row_number() OVER w AS n,"
+		" sum(octet_length(body) + coalesce(shared_size, 0))"
+		" OVER w AS size,"
 		" count(*) OVER () AS total FROM ("
-		"SELECT id, body, created_at FROM messages"
+		"SELECT id, body, created_at, kind, group_id, epoch,"
+		" shared_size FROM messages"
 		" WHERE recipient_id = $1::bigint ORDER BY id"
 		" LIMIT $2::bigint + 1) AS oldest"
 		" WINDOW w AS (ORDER BY id ROWS UNBOUNDED PRECEDING)"
 		") AS summed"
 		" WHERE n = 1 OR (n <= $2 AND size <= $3::bigint)"
 		" ORDER BY id", "qqq" },
+
+	[STATEMENT_READ_GROUPS] = { "read_groups",
+		"SELECT id, version, epoch, admin_id, name, next_share_hash,"
+		" coalesce(roster_hash, '') FROM groups"
+		" WHERE id = ANY($1::bigint[])", "Q" },
+	/* One statement, so that epoch and members are of one moment. */
+	[STATEMENT_READ_MEMBERS] = { "read_members",
+		"SELECT m.group_id, m.member_id, g.version, g.epoch,"
+		" g.admin_id, m.leave IS NOT NULL"
+		" FROM groups g JOIN group_members m ON m.group_id = g.id"
+		" WHERE g.id = ANY($1::bigint[]) AND m.group_id = ANY($1)",
+		"Q" },
+	/* Locks them, too: nobody else changes their members until COMMIT. */
+	[STATEMENT_TOUCH_GROUPS] = { "touch_groups",
+		"UPDATE groups g SET version = g.version + 1"
+		" FROM unnest($1::bigint[], $2::bigint[]) AS u(id, version)"
+		" WHERE g.id = ANY($1) AND g.id = u.id"
+		" AND g.version = u.version"
+		" RETURNING g.id", "QQ" },
+	[STATEMENT_INSERT_GROUP] = { "insert_group",
+		"INSERT INTO groups(id, version, epoch, name, admin_id,"
+		" next_share, next_share_hash, member_keys)"
+		" VALUES ($1::bigint, 1, 0, $2::text, $3::bigint,"
+		" $4::bytea, $5::bytea, $6::bytea)", "qtqbbb" },
+	[STATEMENT_UPDATE_GROUP] = { "update_group",
+		"UPDATE groups SET epoch = $2::integer, name = $3::text,"
+		" admin_id = $4::bigint, next_share = $5::bytea,"
+		" next_share_hash = $6::bytea, roster = $7::bytea,"
+		" roster_hash = $8::bytea, member_keys = NULL"
+		" WHERE id = $1::bigint", "qitqbbbb" },
+	[STATEMENT_DELETE_GROUP] = { "delete_group",
+		"DELETE FROM groups WHERE id = $1::bigint", "q" },
+	/* Who has left may come back. */
+	[STATEMENT_ADD_MEMBERS] = { "add_members",
+		"INSERT INTO group_members(group_id, member_id, epoch)"
+		" SELECT $1::bigint, u.member_id, $2::integer"
+		" FROM unnest($3::bigint[]) AS u(member_id)"
+		" ON CONFLICT (group_id, member_id)"
+		" DO UPDATE SET epoch = excluded.epoch, leave = NULL", "qiQ" },
+	[STATEMENT_REMOVE_MEMBERS] = { "remove_members",
+		"DELETE FROM group_members WHERE group_id = $1::bigint"
+		" AND member_id = ANY($2::bigint[])", "qQ" },
+	[STATEMENT_SET_LEAVE] = { "set_leave",
+		"UPDATE group_members SET leave = $3::bytea"
+		" WHERE group_id = $1::bigint AND member_id = $2::bigint",
+		"qqb" },
+	[STATEMENT_INDEX_MEMBERS] = { "index_members",
+		"INSERT INTO member_groups(member_id, group_id)"
+		" SELECT u.member_id, $1::bigint"
+		" FROM unnest($2::bigint[]) AS u(member_id)"
+		" ON CONFLICT (member_id, group_id) DO NOTHING", "qQ" },
+	[STATEMENT_UNINDEX_MEMBERS] = { "unindex_members",
+		"DELETE FROM member_groups WHERE member_id = ANY($2::bigint[])"
+		" AND group_id = $1::bigint", "qQ" },
+	[STATEMENT_STORE_BODIES] = { "store_bodies",
+		"INSERT INTO group_bodies(group_id, id, body)"
+		" SELECT u.group_id, u.id, u.body"
+		" FROM unnest($1::bigint[], $2::uuid[], $3::bytea[])"
+		" AS u(group_id, id, body)", "QUB" },
+	/* What all recipients of a message share crosses the wire once. */
+	[STATEMENT_DELIVER_SHARED] = { "deliver_shared",
+		"INSERT INTO messages(recipient_id, id, sender_id, body, kind,"
+		" group_id, epoch, shared_size)"
+		" SELECT r.recipient_id, m.id, m.sender_id, r.body, m.kind,"
+		" m.group_id, m.epoch, m.shared_size"
+		" FROM unnest($1::bigint[], $2::integer[], $3::bytea[])"
+		" AS r(recipient_id, k, body)"
+		" JOIN unnest($4::uuid[], $5::bigint[], $6::integer[],"
+		" $7::bigint[], $8::integer[], $9::integer[]) WITH ORDINALITY"
+		" AS m(id, sender_id, kind, group_id, epoch, shared_size, k)"
+		" ON m.k = r.k", "QIBUQIQII" },
+	/* One statement again; the roster once, not with every leave. */
+	[STATEMENT_READ_GROUP] = { "read_group",
+		"SELECT 0, epoch, admin_id, name, coalesce(roster, ''),"
+		" next_share, coalesce(member_keys, '')"
+		" FROM groups WHERE id = $1::bigint"
+		" UNION ALL SELECT 1, 0, 0, '', '', '', '' FROM group_members"
+		" WHERE group_id = $1 AND member_id = $2::bigint"
+		" AND leave IS NULL"
+		" UNION ALL SELECT 2, 0, 0, '', leave, '', ''"
+		" FROM group_members"
+		" WHERE group_id = $1 AND leave IS NOT NULL", "qq" },
+	[STATEMENT_LIST_GROUPS] = { "list_groups",
+		"SELECT group_id FROM member_groups"
+		" WHERE member_id = $1::bigint AND group_id > $2::bigint"
+		" ORDER BY group_id LIMIT $3::bigint", "qqq" },
+	[STATEMENT_READ_BODIES] = { "read_bodies",
+		"SELECT id, body FROM group_bodies"
+		" WHERE group_id = $1::bigint AND id = ANY($2::uuid[])",
+		"qU" },
+
+	[STATEMENT_SWEEP_LOOK] = { "sweep_look",
+		"SELECT group_id, id FROM group_bodies"
+		" WHERE (group_id, id) > ($1::bigint, $2::uuid)"
+		" ORDER BY group_id, id LIMIT $3::bigint", "quq" },
+	/* For one id: for many, every pointer to each would be read. */
+	[STATEMENT_SWEEP_PROBE] = { "sweep_probe",
+		"SELECT id FROM messages WHERE id = $1::uuid"
+		" AND shared_size IS NOT NULL LIMIT 1", "u" },
+	[STATEMENT_SWEEP_DELETE] = { "sweep_delete",
+		"DELETE FROM group_bodies WHERE group_id = $1::bigint"
+		" AND id = ANY($2::uuid[])", "qU" },
 };
 
 const struct statement_text *

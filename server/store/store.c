@@ -22,7 +22,10 @@
 
 #define BATCH_OPERATIONS_LIMIT ((size_t)1024)
 
-/* Slots that tell which accounts a batch holds; four for each operation. */
+/*
+ * Slots that tell which accounts a batch holds, and which groups it changes:
+ * four for each operation, which takes two at most.
+ */
 #define TAKEN_SLOTS (4 * BATCH_OPERATIONS_LIMIT)
 
 /*
@@ -41,6 +44,13 @@
 
 /* What an operation weighs besides the bytes that its inputs point to. */
 #define OPERATION_BYTES ((size_t)512)
+
+/*
+ * What a message to a group weighs more, and each other operation on one: the
+ * members that are read, and the rows that are written for them, so that a
+ * batch of them stays short.
+ */
+#define GROUP_BYTES ((size_t)32 * STORE_GROUP_MEMBERS_MAX)
 
 struct store_thread {
 	struct store *store;
@@ -82,6 +92,59 @@ is_text_fine(const char *text)
 	return text != NULL && strlen(text) <= STORE_MESSAGE_MAX;
 }
 
+static size_t
+measure_members(const struct store_group_member *members, size_t count)
+{
+	size_t size = 0;
+
+	assert(count <= STORE_GROUP_MEMBERS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		assert(members[i].letter.size <= STORE_LETTER_MAX);
+		size += sizeof(members[i]) + members[i].letter.size;
+	}
+	return size;
+}
+
+static size_t
+measure_group(const struct store_operation *operation)
+{
+	const struct store_group_head *head =
+	    (const struct store_group_head *)operation;
+	const struct store_group_create *create;
+	const struct store_group_update *update;
+	const struct store_group_delete *end;
+
+	for (int i = STORE_GROUP_VERDICT_DONE + 1;
+	    head->refusals != NULL && i < STORE_GROUP_VERDICT_COUNT; i++)
+		assert(head->refusals[i].code == 0 ||
+		    is_text_fine(head->refusals[i].message));
+	if (operation->kind == STORE_KIND_GROUP_CREATE) {
+		create = (const struct store_group_create *)operation;
+		assert(create->name.size <= STORE_GROUP_NAME_MAX);
+		assert(create->member_count < STORE_GROUP_MEMBERS_MAX);
+		return create->member_count * STORE_KEY_SIZE;
+	}
+	if (operation->kind == STORE_KIND_GROUP_UPDATE) {
+		update = (const struct store_group_update *)operation;
+		assert(update->name.size <= STORE_GROUP_NAME_MAX);
+		assert(update->roster.size >= 1 &&
+		    update->roster.size <= STORE_ROSTER_MAX);
+		assert(update->added_count <= STORE_GROUP_MEMBERS_MAX);
+		assert(update->member_count >= 1);
+		return update->roster.size +
+		    measure_members(update->members, update->member_count) +
+		    measure_members(update->removed, update->removed_count);
+	}
+	if (operation->kind == STORE_KIND_GROUP_DELETE) {
+		end = (const struct store_group_delete *)operation;
+		return measure_members(end->letters, end->letter_count);
+	}
+	if (operation->kind == STORE_KIND_GROUP_LEAVE)
+		assert(((const struct store_group_leave *)operation)
+			   ->leave.size <= STORE_LEAVE_MAX);
+	return 0;
+}
+
 /* The bytes that its inputs hold; asserts their limits. */
 static size_t
 measure(const struct store_operation *operation)
@@ -117,6 +180,8 @@ measure(const struct store_operation *operation)
 			assert(send->messages[i].ciphertext.size <=
 			    STORE_CIPHERTEXT_MAX);
 			size += send->messages[i].ciphertext.size + 128;
+			if (send->messages[i].group_id != 0)
+				size += GROUP_BYTES;
 		}
 		break;
 	case STORE_KIND_POLL:
@@ -146,6 +211,7 @@ measure(const struct store_operation *operation)
 	case STORE_KIND_GROUP_DELETE:
 	case STORE_KIND_GROUP_READ:
 	case STORE_KIND_GROUP_LIST:
+		size += GROUP_BYTES + measure_group(operation);
 		break;
 	}
 	return size;
@@ -190,6 +256,30 @@ subject_of(const struct store_operation *operation)
 		break;
 	}
 	return number->account_id;
+}
+
+/* The group that it changes, of which a batch may hold but one; 0: none. */
+static int64_t
+changed_group_of(const struct store_operation *operation)
+{
+	switch (operation->kind) {
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+		return ((const struct store_group_head *)operation)->group_id;
+	case STORE_KIND_ACCOUNT:
+	case STORE_KIND_SIGN_UP:
+	case STORE_KIND_SEND:
+	case STORE_KIND_POLL:
+	case STORE_KIND_FETCH:
+	case STORE_KIND_LOOKUP:
+	case STORE_KIND_REFUSE:
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
+		break;
+	}
+	return 0;
 }
 
 static void
@@ -244,7 +334,7 @@ requeue(struct store *store, struct store_operation *operation)
 	pthread_mutex_unlock(&store->mutex);
 }
 
-/* False if the batch has this account already. */
+/* False if the batch has this account, or this group, already. */
 static bool
 take_subject(struct store_thread *thread, int64_t subject)
 {
@@ -252,7 +342,7 @@ take_subject(struct store_thread *thread, int64_t subject)
 
 	if (subject == 0)
 		return true;
-	/* Account ids and keys are random enough as they are. */
+	/* Ids and keys are random enough as they are. */
 	slot = (size_t)((uint64_t)subject % TAKEN_SLOTS);
 	while (thread->taken[slot] != 0) {
 		if (thread->taken[slot] == subject)
@@ -277,7 +367,8 @@ take_batch(struct store_thread *thread)
 		if (count > 0 && bytes + operation->input_bytes >
 		    store->options.batch_bytes_max)
 			break;
-		if (!take_subject(thread, subject_of(operation))) {
+		if (!take_subject(thread, subject_of(operation)) ||
+		    !take_subject(thread, changed_group_of(operation))) {
 			link = &operation->next;
 			continue;
 		}

@@ -279,7 +279,7 @@ test_migrate_does_not_wait_for_ever(void **state)
 	(void)state;
 	buf_init(&problem, PROBLEM_MAX);
 	/* A table in use. */
-	PQclear(PQexec(other, "BEGIN; SELECT * FROM sealing_keys"));
+	PQclear(PQexec(other, "BEGIN; SELECT * FROM messages"));
 	assert_status(migrate_down(&options, &problem), STATUS_BUSY);
 	assert_problem(&problem, "lock timeout");
 	PQclear(PQexec(other, "ROLLBACK"));

@@ -47,6 +47,14 @@ type_name(char letter)
 	switch (letter) {
 	case 'q':
 		return "bigint";
+	case 'i':
+		return "integer";
+	case 'b':
+		return "bytea";
+	case 't':
+		return "text";
+	case 'u':
+		return "uuid";
 	case 'Q':
 		return "bigint[]";
 	case 'I':
@@ -134,6 +142,18 @@ test_statements_find_rows_by_key(void **state)
 	run_sql("INSERT INTO usernames SELECT username, id, '' FROM accounts");
 	run_sql("INSERT INTO messages SELECT n % 100,"
 	    " gen_random_uuid(), 1, 'x' FROM generate_series(1, 20000) AS n");
+	run_sql("INSERT INTO groups SELECT n, 1, 1, 'g' || n, n, k, k, k, k"
+	    " FROM generate_series(1, 2000) AS n,"
+	    " lateral (SELECT sha256(int8send(n)) AS k) AS keys");
+	run_sql("INSERT INTO group_members SELECT n % 2000 + 1, n, 1"
+	    " FROM generate_series(1, 20000) AS n");
+	run_sql("INSERT INTO member_groups SELECT member_id, group_id"
+	    " FROM group_members");
+	run_sql("INSERT INTO group_bodies SELECT n % 2000 + 1,"
+	    " gen_random_uuid(), 'x' FROM generate_series(1, 20000) AS n");
+	run_sql("INSERT INTO messages SELECT n, b.id, 1, '', now(), 2,"
+	    " b.group_id, 1, 1 FROM group_bodies AS b,"
+	    " generate_series(1, 3) AS n");
 	run_sql("ANALYZE");
 	assert_plans_by_key();
 }
