@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/name.h"
 #include "client/contacts.h"
 #include "client/state_messages.h"
@@ -98,7 +99,10 @@ group_events_add(
 		.peer_canonical = identity.canonical_name,
 		.peer_key = &identity.signing_key,
 		.text = happening->text,
-		.sent_at_ms = happening->stored_at_ms,
+		/* Of our own doing we know only our own clock's time. */
+		.sent_at_ms = happening->stored_at_ms != 0
+				  ? happening->stored_at_ms
+				  : clock_wall_ms(),
 		.stored_at_ms = happening->stored_at_ms,
 		.is_author_pinned = author == MESSAGE_AUTHOR_PINNED,
 		.is_shown = happening->is_shown,
