@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """What the server, its database, its logs and the wire know: no secret.
 
-R4, R7, R10, R12.
+R4, R7, R10, R12, R18.
 """
 
 import base64
+import contextlib
 import functools
 import pathlib
 import re
@@ -15,6 +16,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
 import harness  # noqa: E402
 import peyk_client as pc  # noqa: E402
+import peyk_group_keys as keys  # noqa: E402
+import peyk_groups as pg  # noqa: E402
 from harness import Device  # noqa: E402
 
 TEXT = "the treasure lies under پرتقال number 7"
@@ -23,11 +26,43 @@ PASSWORD = "unusual-password-چنار-42"
 
 
 def spellings(secret):
-    """The forms in which bytes could stand in a file."""
+    """The forms in which bytes could stand in a file: as they are, in hex,
+    and in base64 at any place of what was encoded."""
     out = [secret, secret.hex().encode(), secret.hex().upper().encode()]
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        out.append(encode(secret).rstrip(b"="))
-    return out
+        for shift in range(3):
+            out.append(encode(bytes(shift) + secret)[
+                4 if shift else 0:(shift + len(secret)) // 3 * 4])
+    return list(dict.fromkeys(out))
+
+
+def database_places(server):
+    """(place, bytes) of all that PostgreSQL holds: a whole dump, schema and
+    data, the files of the cluster, and its log."""
+    yield "the database dump", subprocess.run(
+        ["pg_dump", "-h", str(server.pg.dir), "-U", "postgres",
+         server.database], capture_output=True, check=True).stdout
+    server.sql("CHECKPOINT")
+    oid = server.sql("SELECT oid FROM pg_database WHERE datname = "
+                     "current_database()")[0][0]
+    files = [*(server.pg.data / "base" / oid).iterdir(),
+             *(server.pg.data / "pg_wal").iterdir(), server.pg.log]
+    for path in files:
+        if path.is_file():
+            yield path, path.read_bytes()
+
+
+def server_places(server):
+    """The same of peykd's own log and files."""
+    yield "peykd's log", server.log.read_bytes()
+    for path in server.data.rglob("*"):
+        if path.is_file():
+            yield path, path.read_bytes()
+
+
+def squeeze(data):
+    """Database files are mostly zeros, which make every search slow."""
+    return re.sub(rb"\0{64,}", bytes(64), data)
 
 
 class Secrecy(harness.PeykTest):
@@ -76,36 +111,22 @@ class Secrecy(harness.PeykTest):
             yield "encryption key", pc.raw_private(account.encryption)
 
     def assert_nowhere(self, data, place):
-        # Database files are mostly zeros, which make every search slow.
-        data = re.sub(rb"\0{64,}", bytes(64), data)
+        data = squeeze(data)
         for kind, form in self.forms():
             self.assertNotIn(form, data, f"the {kind} is in {place}")
 
     def test_R12_R10_database(self):
-        """A whole dump, schema and data, and the files of the cluster."""
-        dump = subprocess.run(
-            ["pg_dump", "-h", str(self.server.pg.dir), "-U", "postgres",
-             self.server.database], capture_output=True, check=True).stdout
-        self.assertIn(b"hassan#secret", dump, "expected the names in it")
-        self.assert_nowhere(dump, "the database dump")
-        self.server.sql("CHECKPOINT")
-        oid = self.server.sql("SELECT oid FROM pg_database WHERE datname = "
-                              "current_database()")[0][0]
-        files = list((self.server.pg.data / "base" / oid).iterdir())
-        self.assertTrue(files)
-        for path in files:
-            self.assert_nowhere(path.read_bytes(), path)
-        for path in (self.server.pg.data / "pg_wal").iterdir():
-            if path.is_file():
-                self.assert_nowhere(path.read_bytes(), path)
-        self.assert_nowhere(self.server.pg.log.read_bytes(),
-                            "PostgreSQL's log")
+        """A whole dump, and the files of the cluster."""
+        places = dict(database_places(self.server))
+        self.assertIn(b"hassan#secret", places["the database dump"],
+                      "expected the names in it")
+        self.assertGreater(len(places), 10)
+        for place, data in places.items():
+            self.assert_nowhere(data, place)
 
     def test_R12_server_files_and_log(self):
-        self.assert_nowhere(self.server.log.read_bytes(), "peykd's log")
-        for path in self.server.data.rglob("*"):
-            if path.is_file():
-                self.assert_nowhere(path.read_bytes(), path)
+        for place, data in server_places(self.server):
+            self.assert_nowhere(data, place)
 
     def test_log_has_no_names_keys_or_content(self):
         """DESIGN: no name, key or content in any log."""
@@ -186,6 +207,131 @@ class Secrecy(harness.PeykTest):
                     data[i:i + 32])
                 self.assertNotEqual(pc.raw_public(private), key.key,
                                     "the private sealing key in clear")
+
+
+class SecrecyOfGroups(harness.PeykTest):
+    """R18: a group in use, and then a look everywhere for what its members
+    know: its secrets, chains, message keys, letters and texts."""
+
+    tls = False
+    WORDS = "the key lies behind the نارنج tree, number "
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.proxy = harness.Proxy(cls.server.port, record=True)
+        cls.addClassCleanup(cls.proxy.close)
+        server = pc.Server(f"127.0.0.1:{cls.proxy.port}", tls=False).connect()
+        cls.addClassCleanup(server.close)
+        cls.members = [pg.Member(server, name) for name in (
+            "sara#group", "hassan#group", "reza#group")]
+        for member in cls.members:
+            member.sign_up()
+        sara, hassan, reza = cls.members
+        cls.texts = []
+
+        def talk(*who):
+            for member in who:
+                member.drain()
+                cls.texts.append(f"{cls.WORDS}{len(cls.texts)}")
+                member.send_group(cls.group, cls.texts[-1:])
+        cls.group = sara.create_group("orchard", [hassan.name, reza.name])
+        talk(sara, hassan, reza)
+        sara.update_group(cls.group)
+        talk(hassan, sara)
+        sara.update_group(cls.group, removed=[reza.name])
+        talk(sara, hassan)
+        sara.update_group(cls.group, admin=hassan.name, name="قنات")
+        talk(hassan)
+        hassan.update_group(cls.group, added=[reza.name])
+        talk(sara, hassan)
+        # Not fetched, or not acknowledged: letters, rosters and messages lie
+        # in the database now.
+
+    def epochs(self):
+        return {epoch: secret for member in self.members
+                for epoch, secret in member.group(
+                    self.group).secrets.items()}
+
+    def secrets(self):
+        for epoch, secret in self.epochs().items():
+            yield "admin_secret", secret.admin_secret
+            yield "group secret", secret.group_secret
+            for member in self.members:
+                chain = keys.Chain.of(secret.group_secret, self.group.id,
+                                      epoch, member.key)
+                for _ in range(3):
+                    yield "chain key", chain.key
+                    yield "message key", chain.step()
+        for text in self.texts:
+            yield "text", text.encode()
+        yield "text", self.WORDS.encode()
+        for member in self.members:
+            yield "signing key", pc.raw_private(member.signing)
+            yield "encryption key", pc.raw_private(member.encryption)
+
+    def shares(self):
+        """The server's part of each key: it makes and keeps them, and tells
+        nobody but the admin."""
+        return [secret.server_share for secret in self.epochs().values()]
+
+    def assert_nowhere(self, secrets, places):
+        forms = [(kind, form) for kind, secret in secrets
+                 for form in spellings(secret)]
+        for place, data in places:
+            data = squeeze(data)
+            for kind, form in forms:
+                if form in data:
+                    self.fail(f"the {kind} is in {place}")
+
+    def test_R18_database(self):
+        self.assertEqual(sorted(self.epochs()), [1, 2, 3, 4, 5])
+        self.assert_nowhere(self.secrets(), database_places(self.server))
+
+    def test_R18_server_files_and_log(self):
+        secrets = [*self.secrets(),
+                   *(("server_share", share) for share in self.shares())]
+        self.assert_nowhere(secrets, server_places(self.server))
+
+    def test_R18_wire(self):
+        secrets = [*self.secrets(),
+                   *(("server_share", share) for share in self.shares()),
+                   ("name", "orchard".encode()), ("name", "قنات".encode())]
+        wire = bytes(self.proxy.recorded)
+        self.assertIn(b"/peyk.v1.Messenger/RotateGroupKey", wire)
+        self.assert_nowhere(secrets, [("the recording of the wire", wire)])
+
+    def test_what_is_there_is_found(self):
+        """The same search finds what the server does have: rosters, and its
+        own share of the next key."""
+        hassan = self.members[1]
+        hassan.get_group(self.group)
+        roster = hassan.group(self.group).roster
+        commitment = roster.key_commitment
+        for kind, secret in (("commitment", commitment),
+                             ("share", hassan.group(self.group).next_share)):
+            found = []
+            for place, data in database_places(self.server):
+                with contextlib.suppress(AssertionError):
+                    self.assert_nowhere([(kind, secret)], [(place, data)])
+                    continue
+                found.append(str(place))
+            self.assertIn("the database dump", found, kind)
+            self.assertTrue([f for f in found if "/base/" in f], kind)
+            self.assertTrue([f for f in found if "/pg_wal/" in f], kind)
+        for text in self.texts:
+            for form in spellings(text.encode()):
+                self.assertRaises(
+                    AssertionError, self.assert_nowhere,
+                    [("text", text.encode())],
+                    [("a place", b"around " + form + b" it")])
+
+    def test_server_share_of_epochs_that_came_is_gone(self):
+        """What the server made for a key is forgotten with its use: nothing
+        but the share of the next key is in the tables."""
+        dump = next(data for _, data in database_places(self.server))
+        self.assert_nowhere([("share", share) for share in self.shares()],
+                            [("the database dump", dump)])
 
 
 class SecrecyOfPeyk(harness.PeykTest):
