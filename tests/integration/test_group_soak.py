@@ -29,7 +29,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
 import harness  # noqa: E402
-import peyk_client as pc  # noqa: E402
+import peyk_group_keys as keys  # noqa: E402
 import peyk_groups as pg  # noqa: E402
 from harness import Device  # noqa: E402
 
@@ -62,35 +62,29 @@ class Observer(pg.Member):
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
         self.seen = {}    # text -> Seen
-        self.left = []    # (canonical name, epoch, stored_at_ms)
-        self.told = []    # GroupEvents
+        self.leaves = {}  # (member key, epoch) -> stored_at_ms
         self.stored_at = {}
 
     def take(self, reply):
         for message in reply.messages:
             self.stored_at[message.id] = message.stored_at_ms
+            if message.leave:
+                leave = keys.open_leave(message.leave)
+                self.leaves[leave.member_key,
+                            leave.epoch] = message.stored_at_ms
         got = super().take(reply)
         for item in got:
-            if isinstance(item, pg.GroupMessage):
-                if item.text in self.seen:
-                    raise AssertionError(f"{item.text!r} came twice")
-                self.seen[item.text] = Seen(
-                    item.text, item.sender.username, item.epoch,
-                    item.message_id.hex(), self.stored_at[item.inbox_id])
-                if item.missing:
-                    raise AssertionError(f"before {item.text!r} something "
-                                         "is missing")
-            elif isinstance(item, pg.GroupEvent):
-                self.told.append(item)
+            if not isinstance(item, pg.GroupMessage):
+                continue
+            if item.text in self.seen:
+                raise AssertionError(f"{item.text!r} came twice")
+            if item.missing:
+                raise AssertionError(f"before {item.text!r} something is "
+                                     "missing")
+            self.seen[item.text] = Seen(
+                item.text, item.sender.username, item.epoch,
+                item.message_id.hex(), self.stored_at[item.inbox_id])
         return got
-
-    def _process_leave(self, group, item, out):
-        before = set(group.left)
-        done = super()._process_leave(group, item, out)
-        for key in set(group.left) - before:
-            self.left.append((group.members[key].username, group.epoch,
-                              item.stored_at_ms))
-        return done
 
 
 @dataclasses.dataclass
@@ -116,7 +110,9 @@ class Participant:
         self.outputs = []      # what each process that received has printed
         self.kills = 0
         self.said = 0
+        self.unseen = []       # texts that the observer has not got yet
         self.is_killed = False
+        self.was_out = False   # of the group, after it was in it
 
     def start_polling(self):
         with self.lock:
@@ -130,29 +126,46 @@ class Participant:
             self.sending = self.device.start(
                 "--json", "--timeout", "300", "send", "--as", self.name,
                 self.group)
+            self.unseen = []
+
+    def is_sending(self):
+        """Its last process may have ended, because its user was no member
+        any more; never for another reason."""
+        if self.sending is None:
+            return False
+        code = self.sending.process.poll()
+        if code is not None:
+            harness.no_sanitizer_report(self.sending.err, self.name)
+            if code != 6:
+                raise AssertionError(f"{self.name}: expected to send, got "
+                                     f"{code}: {self.sending.err}")
+        return code is None
 
     def say(self, count=1):
-        """Lines, each of its own; starts a process for them if there is
-        none, because the last one ended when its user was no member."""
+        """Lines, each of its own."""
         with self.lock:
-            if (self.sending is None
-                    or self.sending.process.poll() is not None):
+            if not self.is_sending():
                 self.start_sending()
-            lines = "".join(f"{self.name} {self.said + i}\n"
-                            for i in range(count))
+            lines = [f"{self.name} {self.said + i}" for i in range(count)]
             self.said += count
+            self.unseen += lines
             with contextlib.suppress(BrokenPipeError):
-                self.sending.type(lines)
+                self.sending.type("\n".join(lines) + "\n")
+
+    def under_way(self, seen):
+        """How many of its lines are to come."""
+        with self.lock:
+            self.unseen = [text for text in self.unseen if text not in seen]
+            return len(self.unseen) if self.is_sending() else 0
 
     def kill(self, which):
         with self.lock:
             process = getattr(self, which)
-            if process is None:
-                return
-            process.kill()
+            if process is not None:
+                process.kill()
+                harness.no_sanitizer_report(process.err, self.name)
             self.kills += 1
             self.is_killed = True
-            harness.no_sanitizer_report(process.err, self.name)
             if which == "polling":
                 self.start_polling()
             else:
@@ -261,15 +274,13 @@ class Soak(harness.PeykTest):
     def operate(self):
         """Changes the group, each time some messages have passed."""
         size = self.size
-        for number in range(size.operations):
-            due = (number + 1) * size.messages // (size.operations + 1)
-            self.operation_due = due
-            self.wait_for(lambda: self.count() >= due,
-                          f"{due} of {size.messages} messages")
-            self.operation_due = (number + 2) * size.messages // (
-                size.operations + 1)
+        for number in range(1, size.operations + 1):
+            self.operation_due = (number * size.messages
+                                  // (size.operations + 1))
+            self.wait_for(lambda: self.count() >= self.operation_due,
+                          f"{self.operation_due} of {size.messages} messages")
             self.operation()
-        self.operation_due = size.messages
+        self.operation_due = sys.maxsize
 
     def pick(self, names, least, most):
         return self.rng.sample(sorted(names), min(
@@ -303,8 +314,6 @@ class Soak(harness.PeykTest):
         self.note(f"{self.count():4} messages: {who}: {what} "
                   f"{' '.join(args)}")
         is_killed = who in self.victims and self.rng.random() < 0.4
-        # Who comes in is told to send only when it is in; who goes out is
-        # still told for a while.
         if is_killed:
             self.command_killed(who, command)
         else:
@@ -324,6 +333,8 @@ class Soak(harness.PeykTest):
             self.note(f"     killed, and {'done' if happened else 'not'}")
             if not happened:
                 return
+        for name in self.members - after:
+            self.people[name].was_out = True
         self.members = after
         if what == "hand-over":
             self.admin = args[0]
@@ -339,40 +350,31 @@ class Soak(harness.PeykTest):
 
     # --- the course of things
 
-    def talk(self):
+    def talk(self, changing):
         """Messages and kills, while operate() changes the group."""
         size = self.size
         kills = sorted(self.rng.sample(range(size.messages), size.kills))
-        told = 0
-        while told < size.messages or self.count() < size.messages:
-            while kills and kills[0] <= told:
+        while (self.count() < size.messages or kills
+               or changing.is_alive()) and not self.errors:
+            while kills and kills[0] <= self.count():
                 kills.pop(0)
                 self.people[self.rng.choice(self.victims)].kill(
                     self.rng.choice(["polling", "sending"]))
-            sender = self.rng.choice(sorted(self.members))
-            burst = min(self.rng.choice([1, 1, 1, 2, 5, 10]),
-                        max(1, size.messages - told))
-            # Lines of who is killed or removed may be lost: no more than a
-            # few are under way, and more follow at the end.
-            limit = time.monotonic() + 5
-            while (told - self.count() > size.ahead
-                   or told > self.operation_due + size.ahead):
-                if self.errors:
-                    raise self.errors[0]
-                if (time.monotonic() > limit
-                        and told <= self.operation_due + size.ahead):
-                    told = self.count()  # the others are lost
+            # Some pass while a change is made, not all of them.
+            under_way = sum(p.under_way(self.observer.seen)
+                            for p in self.people.values())
+            if (under_way >= size.ahead or self.count() + under_way
+                    >= self.operation_due + size.ahead):
+                if time.monotonic() - self.started_at > size.deadline:
+                    self.fail(f"stuck: {self.stuck()}")
                 time.sleep(0.005)  # a pace, and no more
-            self.people[sender].say(burst)
-            told += burst
-            if told >= size.messages and self.count() < size.messages:
-                with contextlib.suppress(AssertionError):
-                    harness.poll_until(
-                        lambda: self.errors
-                        or self.count() >= size.messages, "all messages", 5)
-                if self.errors:
-                    raise self.errors[0]
-                told = min(told, self.count())
+                continue
+            sender = self.rng.choice(sorted(self.members))
+            self.people[sender].say(self.rng.choice([1, 1, 1, 2, 5, 10]))
+
+    def stuck(self):
+        return {p.name: p.unseen for p in self.people.values()
+                if p.under_way(self.observer.seen)}
 
     def test_soak(self):
         self.note(f"seed {self.seed}")
@@ -383,22 +385,17 @@ class Soak(harness.PeykTest):
         changing = threading.Thread(target=self.guard, args=(self.operate,),
                                     daemon=True)
         watching.start()
-        # Programs die with the thread that started them: keep it.
-        self.guard(self.threads(changing))
+        changing.start()
+        # Here, because programs die with the thread that started them.
+        self.talk(changing)
         if self.errors:
             raise self.errors[0]
         self.settle()
         self.stopped.set()
         watching.join(harness.DEADLINE)
+        if self.errors:
+            raise self.errors[0]
         self.check()
-
-    def threads(self, changing):
-        def work():
-            changing.start()
-            self.talk()
-            self.wait_for(lambda: not changing.is_alive(),
-                          "the last change of the group")
-        return work
 
     # --- the end
 
@@ -407,16 +404,13 @@ class Soak(harness.PeykTest):
         self.note(f"{self.count()} messages, "
                   f"{sum(p.kills for p in self.people.values())} kills")
         for person in self.people.values():
-            if person.sending is None:
-                continue
-            person.sending.close_input()
-            ran = person.sending.end(self.size.deadline)
-            ran.expect(*([0] if person.name in self.members else [0, 6]))
+            if person.sending is not None:
+                person.sending.end(self.size.deadline).expect(
+                    *([0, 6] if person.was_out else [0]))
         group = self.observer.group(self.group_id)
         self.wait_for(lambda: set(group.names()) == self.members | {
             self.observer.name} and not group.left,
             f"a roster of {sorted(self.members)}")
-        counted = [self.count()]
 
         def is_quiet():
             entitled = self.entitled()
@@ -432,7 +426,6 @@ class Soak(harness.PeykTest):
             person.polling.end().expect(0)
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             list(pool.map(self.collect, self.people.values()))
-        self.assertGreaterEqual(self.count(), counted[0])
         self.note("all histories read")
 
     def collect(self, person):
@@ -449,20 +442,19 @@ class Soak(harness.PeykTest):
     def entitled(self):
         """name -> (what it must have, what it may have besides)."""
         group = self.observer.group(self.group_id)
-        rosters = {epoch: {m.username for m in roster.members}
+        rosters = {epoch: list(roster.members)
                    for epoch, roster in list(group.rosters.items())}
-        left = {(name, epoch): at for name, epoch, at
-                in list(self.observer.left)}
-        must = {name: ([], []) for name in self.people}
+        out = {name: ([], []) for name in (*self.people, self.observer.name)}
         for message in list(self.observer.seen.values()):
-            for name in rosters[message.epoch] - {self.observer.name,
-                                                  message.sender}:
-                at = left.get((name, message.epoch))
+            for m in rosters[message.epoch]:
+                at = self.observer.leaves.get((m.signing_key, message.epoch))
+                if m.username == message.sender:
+                    continue
                 if at is None or message.stored_at_ms < at - SAME_MOMENT_MS:
-                    must[name][0].append(message)
+                    out[m.username][0].append(message)
                 elif message.stored_at_ms <= at + SAME_MOMENT_MS:
-                    must[name][1].append(message)
-        return must
+                    out[m.username][1].append(message)
+        return out
 
     def check(self):
         size, group = self.size, self.observer.group(self.group_id)
@@ -487,6 +479,10 @@ class Soak(harness.PeykTest):
         rows = [m for m in person.history if is_text(m)]
         got = [m for m in rows if m["direction"] == "in"]
         found = collections.Counter(m["text"] for m in got)
+        # Of what came at the moment of its leave it has each sender's first.
+        for sender in {m.sender for m in may}:
+            had = [m.text in found for m in may if m.sender == sender]
+            self.assertEqual(had, sorted(had, reverse=True), (name, sender))
         must, may = ({m.text for m in ms} for ms in (must, may))
         self.assertEqual([t for t, n in found.items() if n != 1], [],
                          f"{name} has these more than once")
