@@ -169,16 +169,21 @@ def peek_group_message(ciphertext):
     return ciphertext[:32], int.from_bytes(ciphertext[32:40], "big")
 
 
+def decrypt_group_message(ciphertext, message_key, group_id, epoch):
+    """The SignedMessage, serialized; nothing of it is verified."""
+    place = message_place(group_id, epoch, *peek_group_message(ciphertext))
+    key, iv = message_keys(ciphertext[40:72], message_key, place)
+    try:
+        return AESGCM(key).decrypt(iv, ciphertext[72:], place)
+    except InvalidTag as error:
+        raise ProtocolError("the group message does not decrypt") from error
+
+
 def open_group_message(ciphertext, message_key, group_id, epoch):
     """GroupMessageContent and its bytes, verified."""
     sender_key, index = peek_group_message(ciphertext)
-    place = message_place(group_id, epoch, sender_key, index)
-    key, iv = message_keys(ciphertext[40:72], message_key, place)
-    try:
-        plaintext = AESGCM(key).decrypt(iv, ciphertext[72:], place)
-    except InvalidTag as error:
-        raise ProtocolError("the group message does not decrypt") from error
-    signed = payload.SignedMessage.FromString(plaintext)
+    signed = payload.SignedMessage.FromString(decrypt_group_message(
+        ciphertext, message_key, group_id, epoch))
     pc.verify(sender_key, LABEL_GROUP_MESSAGE, signed.content,
               signed.signature)
     content = e2ee.GroupMessageContent.FromString(signed.content)
