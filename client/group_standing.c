@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "client/group_events.h"
 #include "client/session_request.h"
 #include "crypto/hash.h"
 #include "gen/peyk/v1/messenger.grpc-c.h"
@@ -246,35 +247,112 @@ read_invited(struct session *session,
 
 /*
  * Whether a statement of the server's takes its member out: it verifies, is of
- * this group and of the member's present stay. *out: who has left.
+ * this group and of the member's present stay. Else STATUS_INVALID.
  */
 static enum status
-read_leave(struct session *session, const struct group_standing *standing,
-    const Peyk__V1__SignedMessage *message, struct signing_public_key *out)
+check_leave(struct session *session, const struct group_standing *standing,
+    struct bytes statement, struct leave *out)
 {
 	const struct vault *vault = account_vault(session_account(session));
-	struct leave leave;
-	struct buf packed;
 	uint32_t since = 0;
 	enum status st;
 
-	buf_init(&packed, WIRE_SIGNED_LEAVE_MAX);
-	if ((st = wire_pack(&message->base, &packed)) != STATUS_OK ||
-	    (st = leave_open(buf_bytes(&packed), &leave)) != STATUS_OK ||
-	    (st = state_group_member_since(session_state(session),
-		 standing->group.id, &leave.member_key, &since)) != STATUS_OK)
-		goto out;
-	if (leave.group_id != standing->group.id || since == 0 ||
-	    leave.epoch < since || leave.epoch > standing->group.epoch ||
-	    signing_public_key_equal(
-		&leave.member_key, &vault_signing(vault)->public_key)) {
+	st = leave_open(statement, out);
+	if (st == STATUS_FORGED || st == STATUS_TOO_LARGE)
 		st = STATUS_INVALID;
-		goto out;
+	if (st != STATUS_OK ||
+	    (st = state_group_member_since(session_state(session),
+		 standing->group.id, &out->member_key, &since)) != STATUS_OK)
+		return st;
+	return out->group_id == standing->group.id && since > 0 &&
+		       out->epoch >= since &&
+		       out->epoch <= standing->group.epoch &&
+		       !signing_public_key_equal(
+			   &out->member_key, &vault_signing(vault)->public_key)
+		   ? STATUS_OK
+		   : STATUS_INVALID;
+}
+
+/* Somebody has left, and the inbox has not told of it yet. */
+static enum status
+note_leave(struct session *session, const struct group_standing *standing,
+    struct bytes statement, const struct leave *leave)
+{
+	const struct roster_member *member =
+	    roster_find(&standing->roster, &leave->member_key);
+	const struct group_happening happening = {
+	    .group_id = standing->group.id,
+	    .epoch = leave->epoch,
+	    .event = GROUP_EVENT_LEFT,
+	    .author = member,
+	    .roster_hash = &standing->roster.hash,
+	};
+	struct state *state = session_state(session);
+	bool is_known = false;
+	enum status st;
+
+	if (member == NULL)
+		return STATUS_INVALID;
+	if ((st = state_group_leave_has(state, standing->group.id,
+		 &leave->member_key, &is_known)) != STATUS_OK ||
+	    is_known)
+		return st;
+	if ((st = state_group_leave_add(state, standing->group.id,
+		 &leave->member_key, statement)) != STATUS_OK)
+		return st;
+	return group_events_add(session, &happening);
+}
+
+/* Statements of the server's are as good as those of the inbox. */
+static enum status
+note_leaves(struct session *session, const struct group_standing *standing,
+    const Peyk__V1__GetGroupResponse *response)
+{
+	struct leave leave;
+	struct buf packed;
+	enum status st = STATUS_OK;
+
+	buf_init(&packed, WIRE_SIGNED_LEAVE_MAX);
+	for (size_t i = 0; i < response->n_leaves && st == STATUS_OK; i++) {
+		buf_reset(&packed);
+		if ((st = wire_pack(&response->leaves[i]->base, &packed)) !=
+			STATUS_OK ||
+		    (st = check_leave(session, standing, buf_bytes(&packed),
+			 &leave)) != STATUS_OK)
+			break;
+		st = note_leave(session, standing, buf_bytes(&packed), &leave);
 	}
-	*out = leave.member_key;
-out:
 	buf_clear(&packed);
 	return st;
+}
+
+/*
+ * *is_moving: another process has entered an epoch since. STATUS_INVALID: one
+ * of the server's statements is none.
+ */
+static enum status
+take_leaves(struct session *session, const struct group_standing *standing,
+    const Peyk__V1__GetGroupResponse *response, bool *is_moving)
+{
+	struct state *state = session_state(session);
+	struct state_group group = {0};
+	enum status st;
+
+	if (response->n_leaves == 0)
+		return STATUS_OK;
+	if ((st = state_begin(state)) != STATUS_OK ||
+	    (st = state_group_read(state, standing->group.id, &group)) !=
+		STATUS_OK)
+		goto out;
+	*is_moving = group.epoch != standing->group.epoch;
+	if (!*is_moving)
+		st = note_leaves(session, standing, response);
+	if (st == STATUS_OK)
+		st = state_commit(state);
+out:
+	state_rollback(state);
+	state_group_clear(&group);
+	return st == STATUS_TOO_LARGE ? STATUS_INVALID : st;
 }
 
 /* Takes somebody out of the members. */
@@ -293,7 +371,7 @@ drop(struct group_standing *standing, const struct signing_public_key *key)
 	}
 }
 
-/* Those of whom a statement came by the inbox. */
+/* Those who have left, by whichever way we know. */
 static enum status
 drop_known(struct session *session, struct group_standing *standing,
     struct client_error *error)
@@ -331,11 +409,11 @@ check_roster(const Peyk__V1__GetGroupResponse *response,
 
 static enum status
 read_roster(struct session *session, const Peyk__V1__GetGroupResponse *response,
-    struct group_standing *standing, struct client_error *error)
+    struct group_standing *standing, bool *is_moving,
+    struct client_error *error)
 {
 	const struct vault *vault = account_vault(session_account(session));
 	const struct state_group *group = &standing->group;
-	struct signing_public_key gone;
 	enum status st;
 
 	if ((st = check_roster(response, group, error)) != STATUS_OK)
@@ -355,15 +433,11 @@ read_roster(struct session *session, const Peyk__V1__GetGroupResponse *response,
 	memcpy(standing->members, standing->roster.members,
 	    standing->roster.member_count * sizeof(*standing->members));
 	standing->member_count = standing->roster.member_count;
-	for (size_t i = 0; i < response->n_leaves; i++) {
-		st = read_leave(session, standing, response->leaves[i], &gone);
-		if (st == STATUS_INVALID || st == STATUS_FORGED ||
-		    st == STATUS_TOO_LARGE)
-			return tell_forged(group, error);
-		if (st != STATUS_OK)
-			return state_error(error, st);
-		drop(standing, &gone);
-	}
+	st = take_leaves(session, standing, response, is_moving);
+	if (st == STATUS_INVALID)
+		return tell_forged(group, error);
+	if (st != STATUS_OK)
+		return state_error(error, st);
 	return drop_known(session, standing, error);
 }
 
@@ -424,8 +498,8 @@ group_standing_fetch(struct session *session, uint64_t group_id,
 	memcpy(standing.share.bytes, share.data, share.size);
 	st = standing.group.epoch == 0
 		 ? read_invited(session, response, &standing, error)
-		 : read_roster(session, response, &standing, error);
-	if (st != STATUS_OK)
+		 : read_roster(session, response, &standing, is_moving, error);
+	if (st != STATUS_OK || *is_moving)
 		goto out;
 	*out = standing;
 	standing = (struct group_standing){0}; /* now the caller's */
