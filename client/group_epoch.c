@@ -21,13 +21,13 @@ struct entering {
 	struct session *session;
 	struct state *state;
 	const struct group_entry *entry;
-	const struct roster *roster;  /* of the entry */
-	struct state_group group;     /* as it was; zeroed: none */
-	struct roster previous;       /* zeroed: we join */
+	const struct roster *roster; /* of the entry */
+	struct state_group group;    /* as it was; zeroed: none */
+	struct roster previous;      /* zeroed: we join */
 	struct signing_public_key *leavers;
 	size_t leaver_count;
 	bool is_join;
-	bool is_past; /* we have left already, and read on */
+	bool is_past;     /* we have left already, and read on */
 	bool has_changed; /* more than the key */
 	struct roster_member author;
 	uint64_t now_ms;
@@ -106,8 +106,8 @@ open_secret(const struct group_entry *entry, struct e2ee_group_secret *out)
 	struct sha256_digest commitment;
 	enum status st;
 
-	if ((st = e2ee_group_secret_make(entry->server_share,
-		 entry->admin_secret, out)) != STATUS_OK ||
+	if ((st = e2ee_group_secret_make(
+		 entry->server_share, entry->admin_secret, out)) != STATUS_OK ||
 	    (st = e2ee_group_commitment(out, roster->group_id, roster->epoch,
 		 &commitment)) != STATUS_OK)
 		return st;
@@ -179,8 +179,8 @@ tell(struct entering *entering, enum group_event event, struct bytes text)
 }
 
 /* Whether a member's name belongs to an event. */
-typedef enum status member_question(struct entering *entering,
-    const struct roster_member *member, bool *out);
+typedef enum status member_question(
+    struct entering *entering, const struct roster_member *member, bool *out);
 
 /* One row with the names of those who the question is true of, if any. */
 static enum status
@@ -223,8 +223,8 @@ is_self(const struct entering *entering, const struct signing_public_key *key)
  * in, or of itself where there is nobody else.
  */
 static enum status
-has_joined(struct entering *entering, const struct roster_member *member,
-    bool *out)
+has_joined(
+    struct entering *entering, const struct roster_member *member, bool *out)
 {
 	bool is_alone = entering->roster->member_count == 1;
 
@@ -239,8 +239,8 @@ has_joined(struct entering *entering, const struct roster_member *member,
 
 /* Of those who left by themselves it was told. */
 static enum status
-was_removed(struct entering *entering, const struct roster_member *member,
-    bool *out)
+was_removed(
+    struct entering *entering, const struct roster_member *member, bool *out)
 {
 	*out = roster_find(entering->roster, &member->signing_key) == NULL &&
 	       !has_left(entering, &member->signing_key);
@@ -249,8 +249,8 @@ was_removed(struct entering *entering, const struct roster_member *member,
 
 /* Told when it is new, not with every epoch. */
 static enum status
-has_new_conflict(struct entering *entering, const struct roster_member *member,
-    bool *out)
+has_new_conflict(
+    struct entering *entering, const struct roster_member *member, bool *out)
 {
 	const struct roster_member *before =
 	    find_previous(entering, &member->signing_key);
@@ -277,8 +277,8 @@ tell_members(struct entering *entering)
 		 has_joined, &is_told)) != STATUS_OK)
 		return st;
 	entering->has_changed = is_told;
-	if ((st = tell_names(entering, GROUP_EVENT_REMOVED,
-		 &entering->previous, was_removed, &is_told)) != STATUS_OK)
+	if ((st = tell_names(entering, GROUP_EVENT_REMOVED, &entering->previous,
+		 was_removed, &is_told)) != STATUS_OK)
 		return st;
 	entering->has_changed |= is_told;
 	return STATUS_OK;
@@ -299,8 +299,8 @@ tell_name_and_admin(struct entering *entering)
 		st = tell(entering, GROUP_EVENT_RENAMED,
 		    bytes_from_string(roster->name));
 	}
-	if (st != STATUS_OK || signing_public_key_equal(&previous->admin_key,
-				   &roster->admin_key))
+	if (st != STATUS_OK ||
+	    signing_public_key_equal(&previous->admin_key, &roster->admin_key))
 		return st;
 	entering->has_changed = true;
 	admin = roster_find(roster, &roster->admin_key);
@@ -325,9 +325,8 @@ tell_all(struct entering *entering, bool has_key)
 	    (st = tell(entering, GROUP_EVENT_KEY_REFRESHED, bytes_empty())) !=
 		STATUS_OK)
 		return st;
-	if (!has_key &&
-	    (st = tell(entering, GROUP_EVENT_KEY_WRONG, bytes_empty())) !=
-		STATUS_OK)
+	if (!has_key && (st = tell(entering, GROUP_EVENT_KEY_WRONG,
+			     bytes_empty())) != STATUS_OK)
 		return st;
 	return tell_names(entering, GROUP_EVENT_KEY_CONFLICT, entering->roster,
 	    has_new_conflict, &is_told);
@@ -354,9 +353,9 @@ look(struct entering *entering)
 	if (!entering->is_join &&
 	    ((st = reopen(entering->session, group, &entering->previous)) !=
 		    STATUS_OK ||
-		(st = state_group_leaves_list(entering->state,
-		     roster->group_id, &entering->leavers,
-		     &entering->leaver_count)) != STATUS_OK))
+		(st = state_group_leaves_list(entering->state, roster->group_id,
+		     &entering->leavers, &entering->leaver_count)) !=
+		    STATUS_OK))
 		return st;
 	author = find_previous(entering, entering->entry->author_key);
 	if (author == NULL)
@@ -388,10 +387,9 @@ enter(struct entering *entering)
 
 	if ((st = change_members(entering)) != STATUS_OK ||
 	    (st = enter_keys(entering, &row.has_key)) != STATUS_OK ||
-	    (st = state_group_enter(entering->state, &row)) != STATUS_OK ||
-	    (st = tell_all(entering, row.has_key)) != STATUS_OK)
+	    (st = state_group_enter(entering->state, &row)) != STATUS_OK)
 		return st;
-	return row.has_key ? STATUS_OK : STATUS_FORGED;
+	return tell_all(entering, row.has_key);
 }
 
 enum status

@@ -33,9 +33,9 @@ struct group_entry {
  * that is not above the own one changes nothing. Who has left and reads on up
  * to its Leave stays GROUP_STATUS_LEFT.
  *
- * STATUS_FORGED: the key is not the one that the roster commits to; the epoch
- * is entered all the same, without a key, and GROUP_EVENT_KEY_WRONG is told:
- * its messages wait until the next one. STATUS_NOMEM and those of state.h.
+ * A key that is not the one that the roster commits to: the epoch is entered
+ * all the same, without a key, and GROUP_EVENT_KEY_WRONG is told: its messages
+ * wait until the next one. Failures of client/state.h.
  */
 MUST_CHECK enum status group_epoch_enter(
     struct session *session, const struct group_entry *entry);

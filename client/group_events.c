@@ -50,8 +50,7 @@ group_events_judge(struct session *session, const struct roster_member *member,
 }
 
 static enum status
-make_id(
-    const struct group_happening *happening, uint8_t out[MESSAGE_ID_SIZE])
+make_id(const struct group_happening *happening, uint8_t out[MESSAGE_ID_SIZE])
 {
 	struct sha256_digest digest;
 	uint8_t epoch[8], event[8];
@@ -64,7 +63,8 @@ make_id(
 
 	bytes_put_u64be(epoch, happening->epoch);
 	bytes_put_u64be(event, happening->event);
-	st = hash_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), &digest);
+	st =
+	    hash_sha256_parts(parts, sizeof(parts) / sizeof(parts[0]), &digest);
 	if (st == STATUS_OK)
 		memcpy(out, digest.bytes, MESSAGE_ID_SIZE);
 	return st;
@@ -92,23 +92,23 @@ group_events_add(
 	    (st = contacts_judge_author(session, &identity, &author)) !=
 		STATUS_OK)
 		return st;
-	return state_incoming_add(state,
-	    &(struct state_incoming){
-		.id = id,
-		.peer = identity.name,
-		.peer_canonical = identity.canonical_name,
-		.peer_key = &identity.signing_key,
-		.text = happening->text,
-		/* Of our own doing we know only our own clock's time. */
-		.sent_at_ms = happening->stored_at_ms != 0
-				  ? happening->stored_at_ms
-				  : clock_wall_ms(),
-		.stored_at_ms = happening->stored_at_ms,
-		.is_author_pinned = author == MESSAGE_AUTHOR_PINNED,
-		.is_shown = happening->is_shown,
-		.group_id = happening->group_id,
-		.epoch = happening->epoch,
-		.kind = MESSAGE_KIND_GROUP_EVENT,
-		.event = happening->event,
-	    });
+	return state_incoming_add(
+	    state, &(struct state_incoming){
+		       .id = id,
+		       .peer = identity.name,
+		       .peer_canonical = identity.canonical_name,
+		       .peer_key = &identity.signing_key,
+		       .text = happening->text,
+		       /* Of our own doing we know only our own clock's time. */
+		       .sent_at_ms = happening->stored_at_ms != 0
+					 ? happening->stored_at_ms
+					 : clock_wall_ms(),
+		       .stored_at_ms = happening->stored_at_ms,
+		       .is_author_pinned = author == MESSAGE_AUTHOR_PINNED,
+		       .is_shown = happening->is_shown,
+		       .group_id = happening->group_id,
+		       .epoch = happening->epoch,
+		       .kind = MESSAGE_KIND_GROUP_EVENT,
+		       .event = happening->event,
+		   });
 }

@@ -9,6 +9,10 @@
 #include "base/file.h"
 #include "base/uuid.h"
 #include "client/contacts.h"
+#include "client/group_admin.h"
+#include "client/group_inbox.h"
+#include "client/group_work.h"
+#include "client/incoming_told.h"
 #include "client/session_request.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
@@ -59,24 +63,6 @@ struct receiving {
 
 /* ---- The reply of a poll ---- */
 
-static enum message_order
-order_of(enum e2ee_chain_verdict verdict)
-{
-	switch (verdict) {
-	case E2EE_CHAIN_EXPECTED:
-		return MESSAGE_ORDER_EXPECTED;
-	case E2EE_CHAIN_MISSING:
-		return MESSAGE_ORDER_MISSING;
-	case E2EE_CHAIN_FORKED:
-		return MESSAGE_ORDER_FORKED;
-	case E2EE_CHAIN_EARLIER:
-		return MESSAGE_ORDER_EARLIER;
-	case E2EE_CHAIN_ANEW:
-		return MESSAGE_ORDER_ANEW;
-	}
-	return MESSAGE_ORDER_EXPECTED;
-}
-
 /* Moves the sender's chain to the message. */
 static enum status
 follow_chain(struct session *session, const struct e2ee_direct *direct,
@@ -95,7 +81,7 @@ follow_chain(struct session *session, const struct e2ee_direct *direct,
 	    state, &direct->sender.signing_key, &chain);
 	if (st != STATUS_OK)
 		return st;
-	row->order = order_of(e2ee_chain_receive(
+	row->order = message_order_of(e2ee_chain_receive(
 	    &chain, &link, &direct->content_hash, &row->missing_before));
 	return state_receive_chain_write(
 	    state, &direct->sender.signing_key, &chain);
@@ -120,9 +106,8 @@ store_text(struct session *session, const struct e2ee_direct *direct,
 	bool is_known;
 	enum status st;
 
-	if ((st = state_incoming_is_known(
-		 state, row.peer_key, row.id, row.kind, &is_known)) !=
-		STATUS_OK ||
+	if ((st = state_incoming_is_known(state, row.peer_key, row.id, row.kind,
+		 &is_known)) != STATUS_OK ||
 	    is_known)
 		return st;
 	if ((st = contacts_judge_author(session, &direct->sender, &author)) !=
@@ -134,6 +119,33 @@ store_text(struct session *session, const struct e2ee_direct *direct,
 		return st;
 	session_tally(session)->received++;
 	return STATUS_OK;
+}
+
+/* What was opened, by its kind. */
+static enum status
+store_direct(struct session *session, const Peyk__V1__InboxMessage *message,
+    const uint8_t id[STATE_INBOX_ID_SIZE], const struct e2ee_direct *direct,
+    uint64_t stored_at_ms)
+{
+	struct bytes ciphertext = wire_bytes(message->ciphertext);
+	const char *reason = "newer";
+
+	switch (direct->kind) {
+	case E2EE_DIRECT_KIND_TEXT:
+		return store_text(session, direct, stored_at_ms);
+	case E2EE_DIRECT_KIND_GROUP_FAREWELL:
+		return group_inbox_add_farewell(session,
+		    direct->group_farewell.group_id, ciphertext, id,
+		    stored_at_ms);
+	case E2EE_DIRECT_KIND_GROUP_KEY:
+		/* It comes with its roster, or not at all. */
+		reason = GROUP_REASON_UPDATE;
+		break;
+	case E2EE_DIRECT_KIND_UNKNOWN:
+		break;
+	}
+	return state_set_aside(
+	    session_state(session), id, ciphertext, stored_at_ms, reason);
 }
 
 static enum status
@@ -150,6 +162,10 @@ store_message(struct session *session, const Peyk__V1__InboxMessage *message)
 
 	if (uuid_parse(bytes_from_string(message->id), id) != STATUS_OK)
 		return STATUS_OK; /* the server's mistake: nothing to do */
+	if (message->group_id != 0) {
+		st = group_inbox_add(session, message, id, stored_at_ms);
+		return st == STATUS_OK ? state_ack_add(state, id) : st;
+	}
 	st = e2ee_direct_open(wire_bytes(message->ciphertext),
 	    vault_encryption(vault), &vault_signing(vault)->public_key,
 	    vault_server_key(vault), &direct);
@@ -158,11 +174,8 @@ store_message(struct session *session, const Peyk__V1__InboxMessage *message)
 	if (st != STATUS_OK)
 		st = state_set_aside(state, id, wire_bytes(message->ciphertext),
 		    stored_at_ms, status_name(st));
-	else if (direct.kind == E2EE_DIRECT_KIND_TEXT)
-		st = store_text(session, &direct, stored_at_ms);
 	else
-		st = state_set_aside(state, id, wire_bytes(message->ciphertext),
-		    stored_at_ms, "newer");
+		st = store_direct(session, message, id, &direct, stored_at_ms);
 	if (st == STATUS_OK)
 		st = state_ack_add(state, id);
 out:
@@ -338,93 +351,6 @@ out:
 	return st;
 }
 
-/* ---- What is told besides ---- */
-
-static enum status
-tell_set_aside(struct session *session, struct client_error *error)
-{
-	struct state *state = session_state(session);
-	uint64_t count = 0;
-	char text[256];
-	enum status st;
-
-	st = state_set_aside_count_untold(state, &count);
-	if (st == STATUS_OK && count == 0)
-		return STATUS_OK;
-	if (st == STATUS_OK)
-		st = state_begin(state);
-	if (st == STATUS_OK)
-		st = state_set_aside_mark_told(state);
-	if (st == STATUS_OK)
-		st = state_commit(state);
-	state_rollback(state);
-	if (st != STATUS_OK)
-		return state_error(error, st);
-	(void)snprintf(text, sizeof(text),
-	    count == 1
-		? "%llu message could not be read and was set aside: it is "
-		  "damaged, "
-		  "was meant for somebody else, or comes from a newer Peyk."
-		: "%llu messages could not be read and were set aside: they "
-		  "are "
-		  "damaged, were meant for somebody else, or come from a newer "
-		  "Peyk.",
-	    (unsigned long long)count);
-	session_notice(
-	    session, NOTICE_SET_ASIDE, NULL, (unsigned long)count, text);
-	return STATUS_OK;
-}
-
-static enum status
-tell_others(const struct receiving *receiving, struct client_error *error)
-{
-	struct session *session = receiving->session;
-	struct state *state = session_state(session);
-	uint64_t count = 0, told;
-	char name[CLIENT_DISPLAY_SIZE], shown[CLIENT_DISPLAY_SIZE];
-	char text[2 * CLIENT_DISPLAY_SIZE + 128];
-	char *last = NULL, *group = NULL;
-	bool is_group;
-	enum status st;
-
-	if (receiving->conversation == NULL)
-		return STATUS_OK;
-	st = state_incoming_count_waiting(state, receiving->conversation, &count);
-	if (st != STATUS_OK)
-		return state_error(error, st);
-	told = session_others_told(session, count);
-	if (count <= told)
-		return STATUS_OK;
-	st = state_incoming_last_waiting(
-	    state, receiving->conversation, &last, &group);
-	if (st == STATUS_NOT_FOUND)
-		return STATUS_OK; /* another process has just taken it */
-	if (st != STATUS_OK)
-		return state_error(error, st);
-	client_display(bytes_from_string(last), name, sizeof(name));
-	client_display(bytes_from_string(group), shown, sizeof(shown));
-	is_group = group[0] != '\0';
-	free(last);
-	free(group);
-	if (count == 1)
-		(void)snprintf(text, sizeof(text),
-		    is_group ? "There is a message from %s in %s: \"peyk "
-			       "poll\" shows it."
-			     : "%s has sent a message to you: \"peyk poll\" "
-			       "shows it.",
-		    name, shown);
-	else
-		(void)snprintf(text, sizeof(text),
-		    is_group ? "%llu new messages of others are waiting, the "
-			       "last from %s in %s: \"peyk poll\" shows them."
-			     : "%llu new messages of others are waiting, the "
-			       "last from %s: \"peyk poll\" shows them.",
-		    (unsigned long long)count, name, shown);
-	session_notice(
-	    session, NOTICE_OTHERS_WAITING, name, (unsigned long)count, text);
-	return STATUS_OK;
-}
-
 /* ---- Receiving ---- */
 
 static enum status
@@ -523,6 +449,9 @@ poll_and_wait(struct receiving *receiving, struct client_error *error)
 	st = poll_once(session, wait_ms, &is_lost, &receiving->has_more, error);
 	if (st != STATUS_OK || is_lost)
 		return bear(receiving, st, error);
+	if ((st = group_inbox_process(session, !receiving->has_more, error)) !=
+	    STATUS_OK)
+		return st;
 	receiving->failures = 0;
 	receiving->has_polled = true;
 	receiving->reached_ms = clock_monotonic_ms();
@@ -562,6 +491,8 @@ step(struct receiving *receiving, bool *is_over, struct client_error *error)
 	bool is_open;
 	enum status st;
 
+	if ((st = group_maintain(receiving->session, error)) != STATUS_OK)
+		return bear(receiving, st, error);
 	if ((st = is_unfinished(receiving, &is_open, error)) != STATUS_OK)
 		return st;
 	if (receiving->fruitless > FRUITLESS_MAX &&
@@ -581,9 +512,11 @@ step(struct receiving *receiving, bool *is_over, struct client_error *error)
 	}
 	if ((st = poll_and_wait(receiving, error)) != STATUS_OK ||
 	    (st = check_authors(receiving->session, error)) != STATUS_OK ||
-	    (st = tell_set_aside(receiving->session, error)) != STATUS_OK)
+	    (st = incoming_tell_set_aside(receiving->session, error)) !=
+		STATUS_OK)
 		return st;
-	return tell_others(receiving, error);
+	return incoming_tell_others(
+	    receiving->session, receiving->conversation, error);
 }
 
 static enum status
@@ -594,8 +527,11 @@ receive(struct receiving *receiving, struct message_list *out,
 	enum status st;
 
 	/* What an earlier run stored and had no time for. */
-	if ((st = check_authors(receiving->session, error)) != STATUS_OK ||
-	    (st = tell_set_aside(receiving->session, error)) != STATUS_OK)
+	if ((st = group_inbox_process(receiving->session, false, error)) !=
+		STATUS_OK ||
+	    (st = check_authors(receiving->session, error)) != STATUS_OK ||
+	    (st = incoming_tell_set_aside(receiving->session, error)) !=
+		STATUS_OK)
 		return st;
 	while ((st = take(receiving, out, error)) == STATUS_OK &&
 	       out->count == 0 && !is_over)
@@ -624,12 +560,11 @@ incoming_receive(struct session *session, const struct incoming_query *query,
 	if (receiving.limit == 0 || receiving.limit > INCOMING_BATCH_MAX)
 		receiving.limit = INCOMING_BATCH_MAX;
 	if (query->peer.size > 0) {
-		if ((st = history_conversation(
-			 session, query->peer, &conversation, error)) !=
-		    STATUS_OK)
+		if ((st = history_conversation(session, query->peer,
+			 &conversation, error)) != STATUS_OK)
 			goto out;
-		if ((st = buf_string(&conversation,
-			 &receiving.conversation)) != STATUS_OK) {
+		if ((st = buf_string(&conversation, &receiving.conversation)) !=
+		    STATUS_OK) {
 			st = client_error_set_plain(
 			    error, st, "read the username");
 			goto out;

@@ -60,8 +60,7 @@ state_group_skipped_read(struct state *state, uint64_t id, uint32_t epoch,
 	start(&sql, state, STATE_GROUP_SKIPPED_READ, id, epoch, sender);
 	sql_bind_u64(&sql, index);
 	if ((st = sql_step(&sql, &has_row)) == STATUS_OK)
-		st = has_row ? sql_copy(&sql, 0, out->bytes,
-				   sizeof(out->bytes))
+		st = has_row ? sql_copy(&sql, 0, out->bytes, sizeof(out->bytes))
 			     : STATUS_NOT_FOUND;
 	sql_end(&sql);
 	return st;

@@ -27,17 +27,17 @@ MUST_CHECK enum status state_group_chain_read(struct state *state, uint64_t id,
     uint32_t epoch, const struct signing_public_key *sender,
     struct e2ee_group_chain *out);
 /* Adds it, or takes the place of what is there. */
-MUST_CHECK enum status state_group_chain_write(struct state *state,
-    uint64_t id, uint32_t epoch, const struct signing_public_key *sender,
+MUST_CHECK enum status state_group_chain_write(struct state *state, uint64_t id,
+    uint32_t epoch, const struct signing_public_key *sender,
     const struct e2ee_group_chain *chain);
 
 /* A key that was passed over. STATUS_NOT_FOUND. */
 MUST_CHECK enum status state_group_skipped_read(struct state *state,
     uint64_t id, uint32_t epoch, const struct signing_public_key *sender,
     uint64_t index, struct e2ee_group_message_key *out);
-MUST_CHECK enum status state_group_skipped_add(struct state *state,
-    uint64_t id, uint32_t epoch, const struct signing_public_key *sender,
-    uint64_t index, const struct e2ee_group_message_key *key);
+MUST_CHECK enum status state_group_skipped_add(struct state *state, uint64_t id,
+    uint32_t epoch, const struct signing_public_key *sender, uint64_t index,
+    const struct e2ee_group_message_key *key);
 MUST_CHECK enum status state_group_skipped_remove(struct state *state,
     uint64_t id, uint32_t epoch, const struct signing_public_key *sender,
     uint64_t index);

@@ -88,8 +88,8 @@ read_pending(
 	if ((st = sql_copy(sql, 5, sealed->counter_before.hash.bytes,
 		 sizeof(sealed->counter_before.hash.bytes))) != STATUS_OK)
 		return st;
-	return sql_copy(sql, 7, sealed->chain_before.key,
-	    sizeof(sealed->chain_before.key));
+	return sql_copy(
+	    sql, 7, sealed->chain_before.key, sizeof(sealed->chain_before.key));
 }
 
 void

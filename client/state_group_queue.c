@@ -148,3 +148,36 @@ state_group_items_count(struct state *state, uint64_t *out)
 	sql_start(&sql, state, STATE_GROUP_ITEM_COUNT);
 	return sql_number(&sql, out);
 }
+
+enum status
+state_group_item_lowest_update(
+    struct state *state, uint64_t group_id, uint32_t above, uint32_t *out)
+{
+	struct sql sql;
+	uint64_t epoch = 0;
+	enum status st;
+
+	sql_start(&sql, state, STATE_GROUP_ITEM_LOWEST_UPDATE);
+	sql_bind_u64(&sql, group_id);
+	sql_bind_u64(&sql, above);
+	if ((st = sql_number(&sql, &epoch)) != STATUS_OK)
+		return st;
+	if (epoch > UINT32_MAX)
+		return STATUS_FORGED;
+	*out = (uint32_t)epoch;
+	return STATUS_OK;
+}
+
+enum status
+state_group_item_has_update(struct state *state, uint64_t group_id, bool *out)
+{
+	struct sql sql;
+	uint64_t has = 0;
+	enum status st;
+
+	sql_start(&sql, state, STATE_GROUP_ITEM_HAS_UPDATE);
+	sql_bind_u64(&sql, group_id);
+	if ((st = sql_number(&sql, &has)) == STATUS_OK)
+		*out = has > 0;
+	return st;
+}

@@ -49,8 +49,7 @@ MUST_CHECK enum status state_group_item_add(
  * roster and leave. free() *out.
  */
 MUST_CHECK enum status state_group_items_list(struct state *state,
-    int64_t after, size_t limit, struct state_group_item **out,
-    size_t *count);
+    int64_t after, size_t limit, struct state_group_item **out, size_t *count);
 
 /* STATUS_NOT_FOUND. */
 MUST_CHECK enum status state_group_item_read(
@@ -60,5 +59,13 @@ MUST_CHECK enum status state_group_item_remove(
 
 MUST_CHECK enum status state_group_items_count(
     struct state *state, uint64_t *out);
+
+/* The lowest epoch above one of which a KEY is there; 0: none. */
+MUST_CHECK enum status state_group_item_lowest_update(
+    struct state *state, uint64_t group_id, uint32_t above, uint32_t *out);
+
+/* Whether there is a KEY of a group. */
+MUST_CHECK enum status state_group_item_has_update(
+    struct state *state, uint64_t group_id, bool *out);
 
 #endif

@@ -258,15 +258,15 @@ state_group_enter(struct state *state, const struct state_group_entry *entry)
 	if (!entry->is_past)
 		sql_bind_u64(&sql, entry->is_admin);
 	if ((st = sql_run(&sql)) != STATUS_OK ||
-	    (entry->is_past && (st = end_epoch(state, entry->id,
-				    entry->now_ms)) != STATUS_OK))
+	    (entry->is_past &&
+		(st = end_epoch(state, entry->id, entry->now_ms)) != STATUS_OK))
 		return st;
 	return run_of_group(state, STATE_GROUP_LEAVES_FORGET, entry->id);
 }
 
 enum status
-state_group_set_gone(struct state *state, uint64_t id,
-    enum group_status status, uint32_t gone_epoch, uint64_t now_ms)
+state_group_set_gone(struct state *state, uint64_t id, enum group_status status,
+    uint32_t gone_epoch, uint64_t now_ms)
 {
 	struct sql sql;
 	enum status st;
@@ -350,13 +350,28 @@ state_group_epochs_prune(struct state *state, uint64_t ended_before_ms)
 	enum status st = STATUS_OK;
 
 	assert(state->in_transaction);
-	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]) &&
-			   st == STATUS_OK;
+	for (size_t i = 0;
+	     i < sizeof(statements) / sizeof(statements[0]) && st == STATUS_OK;
 	     i++) {
 		sql_start(&sql, state, statements[i]);
 		sql_bind_u64(&sql, ended_before_ms);
 		st = sql_run(&sql);
 	}
+	return st;
+}
+
+enum status
+state_group_epochs_have_ended(
+    struct state *state, uint64_t before_ms, bool *out)
+{
+	struct sql sql;
+	uint64_t count = 0;
+	enum status st;
+
+	sql_start(&sql, state, STATE_GROUP_EPOCHS_COUNT_ENDED);
+	sql_bind_u64(&sql, before_ms);
+	if ((st = sql_number(&sql, &count)) == STATUS_OK)
+		*out = count > 0;
 	return st;
 }
 
@@ -521,7 +536,8 @@ read_texts(const struct sql *sql, struct state_group_update *out)
 {
 	struct bytes name = sql_bytes(sql, 3), invited = sql_bytes(sql, 4);
 	struct bytes roster = sql_bytes(sql, 5);
-	char *memory = calloc(1, name.size + 1 + invited.size + 1 + roster.size);
+	char *memory =
+	    calloc(1, name.size + 1 + invited.size + 1 + roster.size);
 	char *at = memory;
 
 	if (memory == NULL)
@@ -557,8 +573,8 @@ read_update(const struct sql *sql, struct state_group_update *out)
 	if ((st = sql_copy(sql, 6, out->admin_secret.bytes,
 		 sizeof(out->admin_secret.bytes))) != STATUS_OK)
 		return st;
-	return sql_copy(sql, 7, out->server_share.bytes,
-	    sizeof(out->server_share.bytes));
+	return sql_copy(
+	    sql, 7, out->server_share.bytes, sizeof(out->server_share.bytes));
 }
 
 enum status

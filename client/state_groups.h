@@ -129,6 +129,10 @@ MUST_CHECK enum status state_group_epoch_read(struct state *state,
 MUST_CHECK enum status state_group_epochs_prune(
     struct state *state, uint64_t ended_before_ms);
 
+/* Whether that would change something: a look without the write lock. */
+MUST_CHECK enum status state_group_epochs_have_ended(
+    struct state *state, uint64_t before_ms, bool *out);
+
 /* ---- Members ---- */
 
 /* Since when a member is in without a break; 0: it is not. */

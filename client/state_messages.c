@@ -31,6 +31,24 @@ state_names_clear(struct state_names *names)
 	*names = (struct state_names){0};
 }
 
+enum message_order
+message_order_of(enum e2ee_chain_verdict verdict)
+{
+	switch (verdict) {
+	case E2EE_CHAIN_EXPECTED:
+		return MESSAGE_ORDER_EXPECTED;
+	case E2EE_CHAIN_MISSING:
+		return MESSAGE_ORDER_MISSING;
+	case E2EE_CHAIN_FORKED:
+		return MESSAGE_ORDER_FORKED;
+	case E2EE_CHAIN_EARLIER:
+		return MESSAGE_ORDER_EARLIER;
+	case E2EE_CHAIN_ANEW:
+		return MESSAGE_ORDER_ANEW;
+	}
+	return MESSAGE_ORDER_EXPECTED;
+}
+
 /* ---- Reading rows ---- */
 
 /* The message of the current row (MESSAGE_COLUMNS). */
@@ -556,6 +574,21 @@ state_ack_assign(
 }
 
 enum status
+state_ack_has(struct state *state, const uint8_t inbox_id[STATE_INBOX_ID_SIZE],
+    bool *out)
+{
+	struct sql sql;
+	uint64_t count = 0;
+	enum status st;
+
+	sql_start(&sql, state, STATE_ACK_HAS);
+	sql_bind_bytes(&sql, bytes_make(inbox_id, STATE_INBOX_ID_SIZE));
+	if ((st = sql_number(&sql, &count)) == STATUS_OK)
+		*out = count > 0;
+	return st;
+}
+
+enum status
 state_ack_count(struct state *state, uint64_t *out)
 {
 	struct sql sql;
@@ -612,11 +645,13 @@ state_set_aside(struct state *state,
 }
 
 enum status
-state_set_aside_count_untold(struct state *state, uint64_t *out)
+state_set_aside_count_untold(
+    struct state *state, const char *reason, uint64_t *out)
 {
 	struct sql sql;
 
 	sql_start(&sql, state, STATE_SET_ASIDE_COUNT_UNTOLD);
+	sql_bind_text(&sql, reason);
 	return sql_number(&sql, out);
 }
 

@@ -80,6 +80,9 @@ MUST_CHECK enum status state_outgoing_settle(struct state *state,
 
 /* ---- Incoming ---- */
 
+/* How the history puts what a sender's chain says. */
+enum message_order message_order_of(enum e2ee_chain_verdict verdict);
+
 /* All borrowed. */
 struct state_incoming {
 	const uint8_t *id; /* MESSAGE_ID_SIZE */
@@ -163,6 +166,9 @@ MUST_CHECK enum status state_ack_add(
  */
 MUST_CHECK enum status state_ack_assign(
     struct state *state, uint64_t sequence, size_t limit, struct buf *out);
+/* Whether one waits for it to be acknowledged: the server may repeat it. */
+MUST_CHECK enum status state_ack_has(struct state *state,
+    const uint8_t inbox_id[STATE_INBOX_ID_SIZE], bool *out);
 MUST_CHECK enum status state_ack_count(struct state *state, uint64_t *out);
 
 /* The polls up to this number were done: their acknowledgements with them. */
@@ -180,9 +186,12 @@ MUST_CHECK enum status state_set_aside(struct state *state,
     const uint8_t inbox_id[STATE_INBOX_ID_SIZE], struct bytes ciphertext,
     uint64_t stored_at_ms, const char *reason);
 
-/* How many the user was not told of yet; and marks them as told. */
+/*
+ * How many the user was not told of yet (reason: for this one; NULL: for any);
+ * and marks them as told.
+ */
 MUST_CHECK enum status state_set_aside_count_untold(
-    struct state *state, uint64_t *out);
+    struct state *state, const char *reason, uint64_t *out);
 MUST_CHECK enum status state_set_aside_mark_told(struct state *state);
 
 #endif

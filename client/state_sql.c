@@ -172,6 +172,7 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_ACK_ADD] = "INSERT OR IGNORE INTO acks (inbox_id) VALUES (?1)",
     [STATE_ACK_PICK] = "SELECT inbox_id FROM acks ORDER BY inbox_id LIMIT ?1",
     [STATE_ACK_ASSIGN] = "UPDATE acks SET sequence = ?2 WHERE inbox_id = ?1",
+    [STATE_ACK_HAS] = "SELECT count(*) FROM acks WHERE inbox_id = ?1",
     [STATE_ACK_COUNT] = "SELECT count(*) FROM acks",
     [STATE_ACK_SETTLE] = "DELETE FROM acks WHERE sequence <= ?1",
     [STATE_ACK_REOPEN] = "UPDATE acks SET sequence = NULL WHERE sequence = ?1",
@@ -182,7 +183,8 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_SET_ASIDE_PRUNE] = "DELETE FROM set_aside WHERE number <="
 			      " (SELECT max(number) FROM set_aside) - ?1",
     [STATE_SET_ASIDE_COUNT_UNTOLD] =
-	"SELECT count(*) FROM set_aside WHERE is_told = 0",
+	"SELECT count(*) FROM set_aside WHERE is_told = 0"
+	" AND (?1 IS NULL OR reason = ?1)",
     [STATE_SET_ASIDE_MARK_TOLD] =
 	"UPDATE set_aside SET is_told = 1 WHERE is_told = 0",
 
@@ -232,6 +234,15 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	"DELETE FROM group_epochs WHERE ended_at_ms IS NOT NULL"
 	" AND ended_at_ms < ?1 AND epoch <> (SELECT groups.epoch FROM groups"
 	" WHERE groups.group_id = group_epochs.group_id)",
+
+    /* Of what the three above take away. */
+    [STATE_GROUP_EPOCHS_COUNT_ENDED] =
+	"SELECT count(*) FROM group_epochs WHERE ended_at_ms IS NOT NULL"
+	" AND ended_at_ms < ?1 AND (epoch <> (SELECT groups.epoch FROM groups"
+	" WHERE groups.group_id = group_epochs.group_id)"
+	" OR EXISTS (SELECT 1 FROM group_chains"
+	" WHERE group_chains.group_id = group_epochs.group_id"
+	" AND group_chains.epoch = group_epochs.epoch))",
 
     [STATE_GROUP_MEMBER_SINCE] =
 	"SELECT since_epoch FROM group_members"
@@ -349,6 +360,12 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	" ciphertext, roster, leave FROM group_queue WHERE number = ?1",
     [STATE_GROUP_ITEM_REMOVE] = "DELETE FROM group_queue WHERE number = ?1",
     [STATE_GROUP_ITEM_COUNT] = "SELECT count(*) FROM group_queue",
+    [STATE_GROUP_ITEM_LOWEST_UPDATE] =
+	"SELECT min(epoch) FROM group_queue"
+	" WHERE group_id = ?1 AND kind = 0 AND epoch > ?2",
+    [STATE_GROUP_ITEM_HAS_UPDATE] =
+	"SELECT EXISTS (SELECT 1 FROM group_queue"
+	" WHERE group_id = ?1 AND kind = 0)",
 };
 
 enum status

@@ -830,14 +830,14 @@ test_state_what_is_set_aside_is_bounded(void **unused)
 	set_aside(state, 1);
 	set_aside(state, 1);
 	assert_ok(state_commit(state));
-	assert_ok(state_set_aside_count_untold(state, &count));
+	assert_ok(state_set_aside_count_untold(state, NULL, &count));
 	assert_int_equal(count, 1);
 	assert_ok(state_begin(state));
 	assert_ok(state_set_aside_mark_told(state));
 	for (unsigned i = 2; i < STATE_SET_ASIDE_MAX + 50; i++)
 		set_aside(state, i);
 	assert_ok(state_commit(state));
-	assert_ok(state_set_aside_count_untold(state, &count));
+	assert_ok(state_set_aside_count_untold(state, NULL, &count));
 	assert_int_equal(count, STATE_SET_ASIDE_MAX);
 	state_close(state);
 }
