@@ -10,19 +10,22 @@
 #include "client/session.h"
 
 /*
- * Sending to a group. Messages are first stored in the history as waiting
- * (MESSAGE_OUTCOME_PENDING without a request); then as many as fit are
- * encrypted under the current epoch in the transaction that numbers their
- * request. What the server refuses because the epoch has ended waits again,
- * and is encrypted anew when the next epoch is entered; so a message is sent
- * once, whatever dies in between.
+ * Sending to a group. A message waits in the history
+ * (MESSAGE_OUTCOME_PENDING without a request) until it is encrypted under the
+ * current epoch, in the transaction that numbers its request; at best that is
+ * the one that adds it. What the server refuses because the epoch has ended
+ * waits again, and is encrypted anew when the next one is entered. So a message
+ * is sent once, whatever dies in between, and after those before it.
  */
 
 /*
  * As outgoing_send(), for a group: same results, same ids of the caller's own.
- * A group without a key yet, or whose next key has not come: the messages stay
- * PENDING, and a later command sends them. STATUS_DENIED (exit 6): not a
- * member any more.
+ * Where the group has no key yet, or the server says that its epoch has ended,
+ * this receives (without showing) and tries again; if the next key has not come
+ * either, the messages stay PENDING although STATUS_OK is returned, and whoever
+ * enters the next epoch sends them: this command or a later one.
+ *
+ * STATUS_DENIED (exit 6): not a member any more, or refused by the server.
  */
 MUST_CHECK enum status group_send(struct session *session,
     const struct group *group, const struct outgoing_message *messages,
@@ -31,11 +34,15 @@ MUST_CHECK enum status group_send(struct session *session,
     struct client_error *error);
 
 /*
- * Sends what waits in any group whose current epoch has not been refused.
- * Part of every receiving and of group_send(); does nothing, and connects to
- * nothing, where nothing waits.
+ * Sends what waits in any group whose current epoch has not been refused, and
+ * tells so (NOTICE_UNFINISHED_SENT, NOTICE_UNFINISHED_REFUSED). Part of every
+ * receiving; does nothing, and connects to nothing, where nothing waits.
  */
 MUST_CHECK enum status group_sending_resume(
     struct session *session, struct client_error *error);
+
+/* STATUS_DENIED (exit 6), in words: we are no member any more. */
+MUST_CHECK enum status group_sending_check(
+    const struct group *group, struct client_error *error);
 
 #endif

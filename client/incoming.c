@@ -578,6 +578,20 @@ out:
 	return st;
 }
 
+enum status
+incoming_fetch(
+    struct session *session, uint64_t end_ms, struct client_error *error)
+{
+	bool is_lost = false, has_more = true;
+	enum status st = STATUS_OK;
+
+	while (st == STATUS_OK && has_more && clock_monotonic_ms() < end_ms) {
+		has_more = false;
+		st = poll_once(session, 0, &is_lost, &has_more, error);
+	}
+	return st;
+}
+
 static enum status
 set_shown(struct session *session, const struct message_list *messages,
     bool is_shown, struct client_error *error)

@@ -56,6 +56,14 @@ MUST_CHECK enum status incoming_receive(struct session *session,
     const struct incoming_query *query, struct message_list *out,
     struct client_error *error);
 
+/*
+ * Fetches what the server has, without waiting, and works it off; what is to be
+ * displayed waits for incoming_receive(). Until end_ms (clock_monotonic_ms()).
+ * For group_send(), which needs a group's next key. Failures of session.h.
+ */
+MUST_CHECK enum status incoming_fetch(
+    struct session *session, uint64_t end_ms, struct client_error *error);
+
 /* Marks them as shown. */
 MUST_CHECK enum status incoming_shown(struct session *session,
     const struct message_list *messages, struct client_error *error);

@@ -6,9 +6,9 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "base/text.h"
 #include "base/uuid.h"
 #include "client/letters.h"
+#include "client/outgoing_core.h"
 #include "client/session_request.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
@@ -81,21 +81,28 @@ time_of_uuid(const char *text)
 	return ms <= WIRE_TIME_MAX_MS ? ms : 0;
 }
 
-static enum message_outcome
-read_outcome(const Peyk__V1__SendResult *result)
+bool
+outgoing_is_stored(const Peyk__V1__SendResult *result, uint64_t *stored_at_ms)
 {
 	uint8_t id[UUID_SIZE];
 
+	/* Stored under no id is not stored. */
+	if (result->outcome != PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED ||
+	    uuid_parse(bytes_from_string(result->id), id) != STATUS_OK)
+		return false;
+	*stored_at_ms = time_of_uuid(result->id);
+	return true;
+}
+
+static enum message_outcome
+read_refusal(const Peyk__V1__SendResult *result)
+{
 	switch (result->outcome) {
-	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED:
-		/* Stored under no id is not stored. */
-		if (uuid_parse(bytes_from_string(result->id), id) != STATUS_OK)
-			break;
-		return MESSAGE_OUTCOME_STORED;
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_RECIPIENT:
 		return MESSAGE_OUTCOME_UNKNOWN_RECIPIENT;
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_RECIPIENT:
 		return MESSAGE_OUTCOME_STALE_RECIPIENT;
+	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STORED:
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_GROUP:
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_EPOCH:
 	case PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNSPECIFIED:
@@ -129,15 +136,16 @@ settle_message(struct session *session, const struct state_pending *pending,
 {
 	struct session_tally *tally = session_tally(session);
 	struct state *state = session_state(session);
-	enum message_outcome outcome =
-	    result != NULL ? read_outcome(result) : MESSAGE_OUTCOME_REFUSED;
+	enum message_outcome outcome = MESSAGE_OUTCOME_REFUSED;
 	uint64_t stored_at_ms = 0;
 	enum status st;
 
-	if (outcome == MESSAGE_OUTCOME_STORED) {
-		stored_at_ms = time_of_uuid(result->id);
+	if (result != NULL && outgoing_is_stored(result, &stored_at_ms)) {
+		outcome = MESSAGE_OUTCOME_STORED;
 		tally->sent++;
 	} else {
+		if (result != NULL)
+			outcome = read_refusal(result);
 		tally->refused++;
 		if ((st = roll_back(state, pending)) != STATUS_OK)
 			return st;
@@ -146,31 +154,43 @@ settle_message(struct session *session, const struct state_pending *pending,
 	    state, pending->number, outcome, stored_at_ms);
 }
 
-enum status
-outgoing_apply(struct session *session, const struct session_reply *reply)
+/* Messages to users; response NULL: the request was refused. */
+static enum status
+settle_messages(struct session *session, uint64_t sequence,
+    const Peyk__V1__SendResponse *response)
 {
-	Peyk__V1__SendResponse *response = NULL;
 	struct state_pending *pending = NULL;
 	size_t count = 0;
-	enum status st = STATUS_OK;
+	enum status st;
 
-	if (reply->is_done) {
-		st = wire_unpack(&peyk__v1__send_response__descriptor,
-		    reply->body, WIRE_BODY_MAX, &response);
-		if (st == STATUS_NOMEM)
-			goto out;
-	}
-	if ((st = state_pending_list(session_state(session), reply->sequence,
-		 &pending, &count)) != STATUS_OK)
-		goto out;
+	st = state_pending_list(
+	    session_state(session), sequence, &pending, &count);
 	for (size_t i = 0; i < count && st == STATUS_OK; i++)
 		st = settle_message(session, &pending[i],
 		    response != NULL && response->n_results == count
 			? response->results[i]
 			: NULL);
+	free(pending);
+	return st;
+}
+
+enum status
+outgoing_apply(struct session *session, const struct session_reply *reply)
+{
+	Peyk__V1__SendResponse *response = NULL;
+	enum status st = STATUS_OK;
+
+	if (reply->is_done)
+		st = wire_unpack(&peyk__v1__send_response__descriptor,
+		    reply->body, WIRE_BODY_MAX, &response);
+	if (st == STATUS_NOMEM)
+		goto out;
+	if ((st = settle_messages(session, reply->sequence, response)) !=
+	    STATUS_OK)
+		goto out;
+	st = group_sending_apply(session, reply->sequence, response);
 out:
 	wire_free(response);
-	free(pending);
 	return st;
 }
 
@@ -181,7 +201,7 @@ out:
  * sent before, and result says how that went.
  */
 static enum status
-check_known(struct session *session, const struct contact *contact,
+check_known(struct session *session, const char *canonical, uint64_t group_id,
     const struct outgoing_message *message, struct outgoing_result *result,
     bool *is_known, struct client_error *error)
 {
@@ -197,7 +217,8 @@ check_known(struct session *session, const struct contact *contact,
 	if (st != STATUS_OK)
 		return state_error(error, st);
 	is_same =
-	    strcmp(found.peer_canonical, contact->canonical) == 0 &&
+	    found.group_id == group_id &&
+	    strcmp(found.peer_canonical, canonical) == 0 &&
 	    bytes_equal(message->text, bytes_make(found.text, found.text_size));
 	if (is_same && (found.outcome == MESSAGE_OUTCOME_STORED ||
 			   found.outcome == MESSAGE_OUTCOME_PENDING)) {
@@ -216,13 +237,10 @@ check_known(struct session *session, const struct contact *contact,
 	    shown);
 }
 
-/* Bytes that a message may take in a request, at most. */
-static size_t
-estimate(const struct session *session, struct bytes text)
+size_t
+outgoing_estimate(size_t text_size, size_t content_extra)
 {
-	const struct vault *vault = account_vault(session_account(session));
-	size_t content =
-	    text.size + vault_statement(vault).size + CONTENT_EXTRA;
+	size_t content = text_size + content_extra + CONTENT_EXTRA;
 	size_t padded = WIRE_CONTENT_MIN;
 
 	while (padded < content)
@@ -237,10 +255,13 @@ fill_batch(const struct session *session,
     size_t count)
 {
 	const struct channel_server_info *info = &session_server(session)->info;
+	const struct vault *vault = account_vault(session_account(session));
+	size_t statement = vault_statement(vault).size;
 	size_t used = 0, size = 0;
 
 	while (used < count && used < info->messages_per_send) {
-		size += estimate(session, messages[indices[used]].text);
+		size += outgoing_estimate(
+		    messages[indices[used]].text.size, statement);
 		if (used > 0 && size > info->body_bytes)
 			break;
 		used++;
@@ -248,28 +269,34 @@ fill_batch(const struct session *session,
 	return used > 0 ? used : 1;
 }
 
-/* What became of a batch, from the history. */
-static enum status
-read_results(struct session *session, const struct batch *batch,
-    struct outgoing_result *results, struct client_error *error)
+enum status
+outgoing_read_result(struct session *session, struct outgoing_result *result,
+    struct client_error *error)
 {
 	struct message message = {0};
 	enum status st;
 
-	for (size_t i = 0; i < batch->count; i++) {
-		struct outgoing_result *result = &results[batch->indices[i]];
-
-		st = state_outgoing_read(
-		    session_state(session), result->id, &message);
-		if (st == STATUS_NOT_FOUND)
-			continue; /* it never got so far */
-		if (st != STATUS_OK)
-			return state_error(error, st);
-		result->outcome = message.outcome;
-		result->sent_at_ms = message.sent_at_ms;
-		message_clear(&message);
-	}
+	st = state_outgoing_read(session_state(session), result->id, &message);
+	if (st == STATUS_NOT_FOUND)
+		return STATUS_OK; /* it never got so far */
+	if (st != STATUS_OK)
+		return state_error(error, st);
+	result->outcome = message.outcome;
+	result->sent_at_ms = message.sent_at_ms;
+	message_clear(&message);
 	return STATUS_OK;
+}
+
+static enum status
+read_results(struct session *session, const struct batch *batch,
+    struct outgoing_result *results, struct client_error *error)
+{
+	enum status st = STATUS_OK;
+
+	for (size_t i = 0; i < batch->count && st == STATUS_OK; i++)
+		st = outgoing_read_result(
+		    session, &results[batch->indices[i]], error);
+	return st;
 }
 
 /* The server does not take messages for this key: asks why. */
@@ -351,9 +378,8 @@ send_batch(struct session *session, struct batch *batch,
 	return judge_results(session, batch, results, error);
 }
 
-/* Gives every message its id, and picks those that are still to be sent. */
-static enum status
-pick(struct session *session, const struct contact *contact,
+enum status
+outgoing_pick(struct session *session, const char *canonical, uint64_t group_id,
     const struct outgoing_message *messages, size_t count,
     struct outgoing_result *results, size_t *indices, size_t *picked,
     struct client_error *error)
@@ -365,8 +391,9 @@ pick(struct session *session, const struct contact *contact,
 	for (size_t i = 0; i < count; i++) {
 		is_known = false;
 		if (messages[i].has_id) {
-			if ((st = check_known(session, contact, &messages[i],
-				 &results[i], &is_known, error)) != STATUS_OK)
+			if ((st = check_known(session, canonical, group_id,
+				 &messages[i], &results[i], &is_known,
+				 error)) != STATUS_OK)
 				return st;
 		} else {
 			random_bytes(results[i].id, sizeof(results[i].id));
@@ -395,8 +422,8 @@ send_all(struct session *session, const struct contact *contact,
 	if ((st = contacts_check_unchanged(contact, error)) != STATUS_OK ||
 	    (st = session_connect(session, error)) != STATUS_OK ||
 	    (st = session_resolve(session, error)) != STATUS_OK ||
-	    (st = pick(session, contact, messages, count, results, indices,
-		 &picked, error)) != STATUS_OK)
+	    (st = outgoing_pick(session, contact->canonical, 0, messages, count,
+		 results, indices, &picked, error)) != STATUS_OK)
 		return st;
 	while (done < picked) {
 		batch.indices = indices + done;
@@ -413,13 +440,9 @@ send_all(struct session *session, const struct contact *contact,
 }
 
 enum status
-outgoing_send(struct session *session, struct bytes recipient,
-    const struct outgoing_message *messages, size_t count,
-    struct outgoing_result *results, void (*progress)(void *arg, size_t done),
-    void *progress_arg, struct client_error *error)
+outgoing_begin(const struct outgoing_message *messages, size_t count,
+    struct outgoing_result *results, struct client_error *error)
 {
-	struct contact contact = {0};
-	size_t *indices = NULL;
 	enum status st = STATUS_OK;
 
 	for (size_t i = 0; i < count; i++) {
@@ -432,6 +455,30 @@ outgoing_send(struct session *session, struct bytes recipient,
 	}
 	for (size_t i = 0; i < count && st == STATUS_OK; i++)
 		st = letters_check_text(messages[i].text, i, count, error);
+	return st;
+}
+
+void
+outgoing_end(const struct outgoing_message *messages, size_t count,
+    struct outgoing_result *results)
+{
+	for (size_t i = 0; i < count; i++)
+		if (results[i].outcome == MESSAGE_OUTCOME_NOT_SENT &&
+		    !messages[i].has_id)
+			memset(results[i].id, 0, sizeof(results[i].id));
+}
+
+enum status
+outgoing_send(struct session *session, struct bytes recipient,
+    const struct outgoing_message *messages, size_t count,
+    struct outgoing_result *results, void (*progress)(void *arg, size_t done),
+    void *progress_arg, struct client_error *error)
+{
+	struct contact contact = {0};
+	size_t *indices = NULL;
+	enum status st;
+
+	st = outgoing_begin(messages, count, results, error);
 	if (st != STATUS_OK || count == 0)
 		return st;
 	indices = calloc(count, sizeof(*indices));
@@ -444,11 +491,7 @@ outgoing_send(struct session *session, struct bytes recipient,
 	st = send_all(session, &contact, messages, count, results, indices,
 	    progress, progress_arg, error);
 out:
-	/* An id that was drawn for nothing means nothing. */
-	for (size_t i = 0; i < count; i++)
-		if (results[i].outcome == MESSAGE_OUTCOME_NOT_SENT &&
-		    !messages[i].has_id)
-			memset(results[i].id, 0, sizeof(results[i].id));
+	outgoing_end(messages, count, results);
 	contact_clear(&contact);
 	free(indices);
 	return st;

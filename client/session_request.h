@@ -123,6 +123,13 @@ uint64_t *session_owing_until_ms(struct session *session);
 struct rpc_sealed_client *session_peer(
     struct session *session, struct client_error *error);
 
+/*
+ * Tells of messages that an earlier run had left: how many were sent now, and
+ * refused (NOTICE_UNFINISHED_SENT, NOTICE_UNFINISHED_REFUSED). 0: nothing.
+ */
+void session_tell_unfinished(
+    struct session *session, unsigned long sent, unsigned long refused);
+
 /* No lock is held and no transaction is open (asserted). */
 void session_notice(struct session *session, enum notice_kind kind,
     const char *name, unsigned long count, const char *text);

@@ -567,11 +567,39 @@ resolve(
 	return st == STATUS_NOT_FOUND ? STATUS_OK : state_error(error, st);
 }
 
+void
+session_tell_unfinished(
+    struct session *session, unsigned long sent, unsigned long refused)
+{
+	char text[256];
+
+	if (sent > 0) {
+		(void)snprintf(text, sizeof(text),
+		    sent == 1 ? "%lu message that was left unfinished earlier "
+				"has been sent now."
+			      : "%lu messages that were left unfinished "
+				"earlier have been sent now.",
+		    sent);
+		session_notice(
+		    session, NOTICE_UNFINISHED_SENT, NULL, sent, text);
+	}
+	if (refused > 0) {
+		(void)snprintf(text, sizeof(text),
+		    refused == 1
+			? "%lu message that was left unfinished earlier was "
+			  "refused by the server. The history shows it."
+			: "%lu messages that were left unfinished earlier were "
+			  "refused by the server. The history shows them.",
+		    refused);
+		session_notice(
+		    session, NOTICE_UNFINISHED_REFUSED, NULL, refused, text);
+	}
+}
+
 static void
 tell_unfinished(struct session *session)
 {
 	struct session_tally tally = session->unfinished;
-	char text[256];
 
 	session->unfinished = (struct session_tally){0};
 	if (session->sealed_finished[0] != '\0') {
@@ -579,30 +607,7 @@ tell_unfinished(struct session *session)
 		    session->sealed_finished);
 		session->sealed_finished[0] = '\0';
 	}
-	if (tally.sent > 0) {
-		(void)snprintf(text, sizeof(text),
-		    tally.sent == 1 ? "%lu message that was left unfinished "
-				      "earlier has been "
-				      "sent now."
-				    : "%lu messages that were left unfinished "
-				      "earlier have been "
-				      "sent now.",
-		    tally.sent);
-		session_notice(
-		    session, NOTICE_UNFINISHED_SENT, NULL, tally.sent, text);
-	}
-	if (tally.refused > 0) {
-		(void)snprintf(text, sizeof(text),
-		    tally.refused == 1
-			? "%lu message that was left unfinished earlier was "
-			  "refused "
-			  "by the server. The history shows it."
-			: "%lu messages that were left unfinished earlier were "
-			  "refused by the server. The history shows them.",
-		    tally.refused);
-		session_notice(session, NOTICE_UNFINISHED_REFUSED, NULL,
-		    tally.refused, text);
-	}
+	session_tell_unfinished(session, tally.sent, tally.refused);
 }
 
 enum status
