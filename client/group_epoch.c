@@ -219,21 +219,24 @@ is_self(const struct entering *entering, const struct signing_public_key *key)
 }
 
 /*
- * Who joins tells of itself alone; who makes a group, of those that it takes
- * in, or of itself where there is nobody else.
+ * The first roster takes in all but the one who made it. Who joins later sees
+ * no roster before its own, and knows that of itself alone.
  */
 static enum status
-has_joined(
-    struct entering *entering, const struct roster_member *member, bool *out)
+has_joined(struct entering *entering, const struct roster_member *member,
+    bool *out)
 {
-	bool is_alone = entering->roster->member_count == 1;
+	const struct roster *roster = entering->roster;
 
 	if (!entering->is_join)
 		*out = find_previous(entering, &member->signing_key) == NULL ||
 		       has_left(entering, &member->signing_key);
+	else if (roster->epoch > 1)
+		*out = is_self(entering, &member->signing_key);
 	else
-		*out = is_self(entering, &member->signing_key) ==
-		       (!entering->entry->is_own || is_alone);
+		*out = roster->member_count == 1 ||
+		       !signing_public_key_equal(
+			   &member->signing_key, &roster->admin_key);
 	return STATUS_OK;
 }
 
