@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
                        / "support"))
 import harness  # noqa: E402
 import peyk_client as pc  # noqa: E402
+import peyk_groups as pg  # noqa: E402
 from google.protobuf import json_format  # noqa: E402
 from harness import Device, Peykd  # noqa: E402
 from peyk_client import messenger  # noqa: E402
@@ -498,6 +499,59 @@ class Server(CrashTest):
                 server.wait_ready()
                 pc.Server(server.address).connect().close()
                 server.kill()
+
+    def test_7_groups(self):
+        """Whatever changes a group happens once, and wholly."""
+        client = self.client()
+        sara, hassan, reza, mina = people = [
+            pg.Member(client, harness.unique(word))
+            for word in ("sara", "hassan", "reza", "mina")]
+        for member in people:
+            member.sign_up()
+        sara.get_keys([member.name for member in people])
+
+        def once(operation, point="store.committed:2"):
+            # The second batch: the first one looks the account up.
+            self.died = False
+            result = self.under(point, operation)
+            self.assertTrue(self.died, "expected the server to die")
+            return result
+
+        def stands(epoch):
+            self.assertEqual(sara.get_group(group).epoch, epoch)
+
+        group = once(lambda: sara.create_group(
+            "team", [hassan.name, reza.name], rotate=False))
+        self.assertEqual([g.group_id for g in sara.list_groups()],
+                         [group.id])
+        once(lambda: sara.update_group(group), "store.committing:2")
+        stands(1)
+        once(lambda: sara.send_group(group, ["one", "two"]))
+        once(lambda: sara.update_group(group, added=[mina.name]))
+        stands(2)
+        once(lambda: sara.update_group(group, removed=[reza.name]))
+        stands(3)
+        hassan.drain()
+        once(lambda: hassan.leave_group(group),  # after a GetGroup
+             "store.committed:3")
+        sara.drain()
+        once(lambda: sara.update_group(group, admin=mina.name))
+        stands(4)
+        mina.drain()
+        once(lambda: mina.send_group(group, ["three"]))
+        self.assertEqual(pg.texts(sara.drain()), [(mina.name, "three")])
+        once(lambda: mina.delete_group(group))
+        self.assertEqual([m.list_groups() for m in (sara, hassan, reza, mina)],
+                         [[]] * 4)
+        got = reza.drain()
+        self.assertEqual(pg.texts(got), [(sara.name, "one"),
+                                         (sara.name, "two")])
+        self.assertEqual([kind for kind, _ in pg.events(got)],
+                         ["joined", "joined", "removed"])
+        self.assertEqual([kind for kind, _ in pg.events(sara.drain())],
+                         ["deleted"])
+        for member in (sara, hassan, reza, mina):
+            self.assertEqual(member.unreadable, [], member.name)
 
     def test_8_every_point_was_reached(self):
         missed = sorted(set(self.points) - self.reached)

@@ -463,6 +463,25 @@ class HostileGroups(harness.PeykTest):
                 self.refused(self.sara, rpc, update.request(), code, why)
         self.assert_still_works()
 
+    def test_hand_overs_that_lie(self):
+        INVALID = CODE.INVALID_ARGUMENT
+        for why, admin, by in (
+                ("to who is no member", self.mina.key, self.sara),
+                ("to nobody", secrets.token_bytes(32), self.sara),
+                ("signed by who is to be the admin", self.hassan.key,
+                 self.hassan)):
+            update = self.draft(None, "UpdateGroup")
+            update.roster.admin_key = admin
+            update.signing = by.signing
+            self.refused(self.sara, "UpdateGroup", update.request(), INVALID,
+                         why)
+        update = self.draft(None, "UpdateGroup")
+        update.roster.admin_key = self.hassan.key
+        reply = self.done(self.sara, "UpdateGroup", update.request())
+        self.assertEqual(
+            messages.KeyUpdateResponse.FromString(reply.body),
+            messages.KeyUpdateResponse(epoch=2), "no share any more")
+
     def test_the_first_epoch_has_the_admin_who_made_the_group(self):
         group = self.sara.create_group("new", ["hassan"], rotate=False)
         update = self.sara.draft_update(group, rpc="UpdateGroup")
