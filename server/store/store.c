@@ -16,6 +16,7 @@
 #include "server/store/pipeline.h"
 #include "server/store/database.h"
 #include "server/store/mail_notifier.h"
+#include "server/store/sweep.h"
 
 /* More than two connections gain nothing on one database. */
 #define THREADS_MAX 2
@@ -37,6 +38,9 @@
 
 /* How often a thread without work looks whether its connection is there. */
 #define IDLE_CHECK_MS 1000
+
+/* After a step of the sweep it rests for so many times as long. */
+#define SWEEP_REST 2
 
 #define RECONNECT_MIN_MS 50
 #define RECONNECT_MAX_MS 1000
@@ -62,6 +66,8 @@ struct store_thread {
 	struct batch_mail mail;
 	struct store_operation **operations; /* batch_operations_max of them */
 	int64_t *taken;                      /* TAKEN_SLOTS; 0: free */
+	struct sweep sweep;
+	uint64_t sweep_due_ms; /* the next step; UINT64_MAX: never here */
 };
 
 struct store {
@@ -411,6 +417,18 @@ time_from_now(uint32_t ms)
 	return time;
 }
 
+/* How long it may wait for operations. */
+static uint32_t
+idle_ms(const struct store_thread *thread)
+{
+	uint64_t now_ms = clock_monotonic_ms();
+
+	if (thread->sweep_due_ms <= now_ms)
+		return 0;
+	return thread->sweep_due_ms - now_ms < IDLE_CHECK_MS ?
+	    (uint32_t)(thread->sweep_due_ms - now_ms) : IDLE_CHECK_MS;
+}
+
 /*
  * Waits for operations; none when it has waited for a while. False: the store
  * is stopping and none are left.
@@ -419,7 +437,7 @@ static bool
 next_batch(struct store_thread *thread, size_t *out)
 {
 	struct store *store = thread->store;
-	struct timespec end = time_from_now(IDLE_CHECK_MS);
+	struct timespec end = time_from_now(idle_ms(thread));
 	bool is_idle = false, is_over = false;
 	size_t count = 0;
 
@@ -705,6 +723,32 @@ check_connection(struct store_thread *thread)
 		become_away(thread);
 }
 
+/*
+ * Between batches, a step now and then. What fails is tried again at the next
+ * turn; whether the connection is still there finds out who needs it next.
+ */
+static void
+sweep(struct store_thread *thread)
+{
+	uint64_t begin_ms = clock_monotonic_ms(), end_ms;
+	enum database_failure failure;
+	bool is_over = true;
+
+	if (thread->pipeline == NULL || begin_ms < thread->sweep_due_ms)
+		return;
+	failure = sweep_step(&thread->sweep, thread->pipeline, &is_over);
+	end_ms = clock_monotonic_ms();
+	thread->sweep_due_ms = is_over ?
+	    end_ms + thread->store->options.sweep_ms :
+	    end_ms + SWEEP_REST * (end_ms - begin_ms);
+	if (failure == DATABASE_FAILURE_NONE ||
+	    (failure != DATABASE_FAILURE_LOST &&
+		pipeline_reset(thread->pipeline) == DATABASE_FAILURE_NONE))
+		return;
+	pipeline_close(thread->pipeline);
+	thread->pipeline = NULL;
+}
+
 static void *
 run_thread(void *context)
 {
@@ -720,6 +764,7 @@ run_thread(void *context)
 			run_batch(thread, thread->operations, count);
 		else
 			check_connection(thread);
+		sweep(thread);
 	}
 	pipeline_close(thread->pipeline);
 	thread->pipeline = NULL;
@@ -749,6 +794,8 @@ set_defaults(struct store_options *options)
 		options->lock_timeout_ms = 2000;
 	if (options->retry_ms == 0)
 		options->retry_ms = 3000;
+	if (options->sweep_ms == 0)
+		options->sweep_ms = 60000;
 }
 
 static void
@@ -768,6 +815,8 @@ static enum status
 start_thread(struct store *store, struct store_thread *thread)
 {
 	thread->store = store;
+	thread->sweep_due_ms = thread != &store->threads[0] ? UINT64_MAX :
+	    clock_monotonic_ms() + store->options.sweep_ms;
 	thread->operations = calloc(store->options.batch_operations_max,
 	    sizeof(struct store_operation *));
 	thread->taken = calloc(TAKEN_SLOTS, sizeof(*thread->taken));

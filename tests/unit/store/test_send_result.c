@@ -26,16 +26,17 @@ test_send_result_comes_back(void **state)
 	(void)state;
 	for (size_t i = 0; i < STORE_SEND_MAX; i++) {
 		memset(&messages[i], 0, sizeof(messages[i]));
-		messages[i].outcome = (enum store_send_outcome)(1 + i % 3);
+		messages[i].outcome = (enum store_send_outcome)(1 + i % 5);
 	}
 	size = encode(STORE_SEND_MAX, encoded, last_id);
 	assert_int_equal(size, SEND_RESULT_MAX);
+	assert_int_equal(messages[4].outcome, STORE_SEND_OUTCOME_STALE_EPOCH);
 	memset(decoded, 0, sizeof(decoded));
 	assert_ok(send_result_decode(bytes_make(encoded, size), decoded,
 	    STORE_SEND_MAX));
 	assert_memory_equal(decoded, messages, sizeof(decoded));
 	assert_memory_equal(decoded[255].id, last_id, 16);
-	assert_true(memcmp(decoded[0].id, decoded[3].id, 16) < 0);
+	assert_true(memcmp(decoded[0].id, decoded[5].id, 16) < 0);
 }
 
 static void
@@ -75,7 +76,7 @@ test_send_result_refuses_damage(void **state)
 	    STATUS_INVALID);
 	assert_status(send_result_decode(bytes_make(encoded, size), decoded, 3),
 	    STATUS_INVALID);
-	encoded[1] = 4;
+	encoded[1] = 6;
 	assert_status(send_result_decode(bytes_make(encoded, size), decoded, 2),
 	    STATUS_INVALID);
 	encoded[1] = 1;
