@@ -12,6 +12,7 @@
 #include "base/crash.h"
 #include "base/random.h"
 #include "base/secret.h"
+#include "client/group_sending.h"
 #include "client/incoming.h"
 #include "client/message_line.h"
 #include "client/session.h"
@@ -37,6 +38,7 @@ struct queued_line {
 struct chat_link {
 	const struct account *account;
 	const char *friend_name;
+	const struct group *group; /* NULL: a friend */
 	bool is_patient;
 	int event_fd;
 	struct session *receiving;
@@ -323,14 +325,11 @@ line_free(struct queued_line *line)
 
 /* Takes the first line off the queue and tells its result. */
 static void
-finish_line(struct chat_link *link, const struct outgoing_result *result,
-    const char *text, enum exit_code exit)
+finish_line(struct chat_link *link, enum chat_event_kind kind,
+    const struct outgoing_result *result, const char *text, enum exit_code exit)
 {
 	struct queued_line *line = link->first_line;
-	struct chat_event *event = event_new(
-	    result->outcome == MESSAGE_OUTCOME_STORED ? CHAT_EVENT_SENT
-						      : CHAT_EVENT_NOT_SENT,
-	    text, exit);
+	struct chat_event *event = event_new(kind, text, exit);
 
 	if (event != NULL)
 		event->result = *result;
@@ -343,32 +342,63 @@ finish_line(struct chat_link *link, const struct outgoing_result *result,
 }
 
 /*
+ * What a result means for its line; false: it stays in the queue. Without an
+ * error what is pending waits in the database, and not for this thread.
+ */
+static bool
+is_over(const struct outgoing_result *result, bool is_final, bool is_fine,
+    enum chat_event_kind *kind)
+{
+	if (result->outcome == MESSAGE_OUTCOME_STORED)
+		*kind = CHAT_EVENT_SENT;
+	else if (is_fine && result->outcome == MESSAGE_OUTCOME_PENDING)
+		*kind = CHAT_EVENT_WAITING;
+	else if (is_final)
+		*kind = CHAT_EVENT_NOT_SENT;
+	else
+		return false;
+	return true;
+}
+
+/*
  * Updates the queue: what is decided leaves it, and with is_final everything
- * else of these lines too.
+ * else of these lines too. error is NULL if all went well.
  */
 static void
 settle(struct chat_link *link, const struct outgoing_result *results,
     size_t count, bool is_final, const struct client_error *error)
 {
-	const char *text = error->text;
+	const char *text = error != NULL ? error->text : NULL;
+	enum exit_code exit = error != NULL ? error->exit : EXIT_CODE_DONE;
+	enum chat_event_kind kind;
 	struct queued_line *line;
 	size_t i = 0;
 
 	(void)pthread_mutex_lock(&link->mutex);
-	for (; i < count &&
-	       (is_final || results[i].outcome == MESSAGE_OUTCOME_STORED);
+	for (;
+	     i < count && is_over(&results[i], is_final, error == NULL, &kind);
 	     i++) {
-		bool is_sent = results[i].outcome == MESSAGE_OUTCOME_STORED;
-
-		finish_line(
-		    link, &results[i], is_sent ? NULL : text, error->exit);
-		if (!is_sent)
+		finish_line(link, kind, &results[i],
+		    kind == CHAT_EVENT_NOT_SENT ? text : NULL, exit);
+		if (kind == CHAT_EVENT_NOT_SENT)
 			text = NULL; /* once is enough */
 	}
 	for (line = link->first_line; line != NULL && i < count;
 	     line = line->next)
 		line->outcome = results[i++].outcome;
 	(void)pthread_mutex_unlock(&link->mutex);
+}
+
+static enum status
+send_to_peer(struct chat_link *link, const struct outgoing_message *messages,
+    size_t count, struct outgoing_result *results, struct client_error *error)
+{
+	if (link->group != NULL)
+		return group_send(link->sending, link->group, messages, count,
+		    results, NULL, NULL, error);
+	return outgoing_send(link->sending,
+	    bytes_from_string(link->friend_name), messages, count, results,
+	    NULL, NULL, error);
 }
 
 /* One round; false: the thread ends. */
@@ -386,14 +416,13 @@ send_lines(struct chat_link *link, struct outgoing_message *messages,
 	for (size_t i = 0; i < count; i++)
 		results[i] = (struct outgoing_result){
 		    .outcome = MESSAGE_OUTCOME_NOT_SENT};
-	st = outgoing_send(link->sending, bytes_from_string(link->friend_name),
-	    messages, count, results, NULL, NULL, &error);
+	st = send_to_peer(link, messages, count, results, &error);
 	/* Refused for good: these lines, but not the next ones. */
 	is_final = st != STATUS_OK && !is_passing(st) &&
 		   (error.exit == EXIT_CODE_USAGE ||
 		       error.exit == EXIT_CODE_KEY_CHANGED ||
 		       error.exit == EXIT_CODE_REFUSED);
-	settle(link, results, count, is_final, &error);
+	settle(link, results, count, is_final, st == STATUS_OK ? NULL : &error);
 	if (st == STATUS_OK || is_final) {
 		tell_back(link);
 		*backoff_ms = BACKOFF_MIN_MS;
@@ -453,7 +482,8 @@ init_locks(struct chat_link *link)
 
 enum status
 chat_link_new(const struct account *account, const char *friend_name,
-    bool is_patient, struct chat_link **out, struct client_error *error)
+    const struct group *group, bool is_patient, struct chat_link **out,
+    struct client_error *error)
 {
 	struct chat_link *link = calloc(1, sizeof(*link));
 
@@ -464,6 +494,7 @@ chat_link_new(const struct account *account, const char *friend_name,
 	}
 	link->account = account;
 	link->friend_name = friend_name;
+	link->group = group;
 	link->is_patient = is_patient;
 	link->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (link->event_fd < 0) {

@@ -8,15 +8,16 @@
 #include "base/status.h"
 #include "client/account.h"
 #include "client/error.h"
+#include "client/groups.h"
 #include "client/history.h"
 #include "client/notice.h"
 #include "client/outgoing.h"
 
 /*
  * The two threads behind a chat, so that neither the server nor the database
- * ever makes the keyboard wait: one receives what the friend writes, one
- * sends. Each has a session of its own. They tell what happens by events,
- * which the chat's thread takes when chat_link_fd() can be read.
+ * ever makes the keyboard wait: one receives what the friend, or the group,
+ * writes, one sends. Each has a session of its own. They tell what happens by
+ *events, which the chat's thread takes when chat_link_fd() can be read.
  *
  *	receiver   fetch what is pending -> wait for more -> ...
  *	           server away: LOST once, try again with growing pauses, BACK
@@ -35,6 +36,7 @@ enum chat_event_kind {
 	CHAT_EVENT_MESSAGES,  /* messages, to be printed now */
 	CHAT_EVENT_CAUGHT_UP, /* all that was pending at the start is told */
 	CHAT_EVENT_SENT,      /* the line of result was sent */
+	CHAT_EVENT_WAITING,   /* it is stored until the group's key comes */
 	CHAT_EVENT_NOT_SENT,  /* one was refused, as text says; not tried again
 			       */
 	CHAT_EVENT_NOTICE,    /* notice */
@@ -49,7 +51,7 @@ struct chat_event {
 	enum chat_event_kind kind;
 	struct message_list messages;  /* borrowed until chat_link_done() */
 	const bool *is_compared;       /* of each message; borrowed */
-	struct outgoing_result result; /* SENT, NOT_SENT */
+	struct outgoing_result result; /* SENT, WAITING, NOT_SENT */
 	enum notice_kind notice;
 	char *text;          /* whole sentences; NULL if there is none */
 	enum exit_code exit; /* NOT_SENT, LOST, FAILED */
@@ -57,13 +59,14 @@ struct chat_event {
 };
 
 /*
- * account and friend_name outlive it. is_patient: what cannot be sent now is
- * tried for ever; otherwise account_options()->timeout_ms, then FAILED.
- * STATUS_NOMEM, STATUS_IO.
+ * With a friend, or with a group: then friend_name is its
+ * group_conversation(), else group is NULL. All outlive it. is_patient: what
+ * cannot be sent now is tried for ever; otherwise
+ * account_options()->timeout_ms, then FAILED. STATUS_NOMEM, STATUS_IO.
  */
 MUST_CHECK enum status chat_link_new(const struct account *account,
-    const char *friend_name, bool is_patient, struct chat_link **out,
-    struct client_error *error);
+    const char *friend_name, const struct group *group, bool is_patient,
+    struct chat_link **out, struct client_error *error);
 
 /*
  * Starts the threads, once chat_link_notice() gets the account's notices.

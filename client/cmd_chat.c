@@ -12,27 +12,31 @@
 #include "client/application.h"
 #include "client/arrivals.h"
 #include "client/chat_link.h"
+#include "client/chat_peer.h"
 #include "client/command_table.h"
-#include "client/contacts.h"
 #include "client/history.h"
 #include "client/interrupt.h"
 #include "client/line_reader.h"
 #include "client/message_line.h"
 #include "client/screen.h"
+#include "client/sent_line.h"
 
 /* Lines of the past that a terminal shows at the start. */
 #define CHAT_PAST_LINES 10
 
+/* Bytes of what is said about a group: 1000 members with the longest names. */
+#define PEER_TEXT_MAX ((size_t)512 << 10)
+
 struct chat {
 	struct application *application;
 	const char *own_name;
-	const char *friend_name; /* as given; it outlives the chat */
-	char friend_display[CLIENT_DISPLAY_SIZE];
+	struct chat_peer peer;
 	struct chat_link *link;
 	struct screen *screen; /* NULL: no terminal, lines in and out */
 	struct line_reader reader;
 	struct buf line;
 	bool is_caught_up;
+	bool has_waiting;  /* lines wait for the group's next key: was told */
 	bool is_lost;      /* the server is away */
 	bool is_timed_out; /* for longer than the timeout */
 	bool is_ending;    /* no more input is wanted */
@@ -124,23 +128,15 @@ print_messages(struct chat *chat, const struct chat_event *event)
 static void
 print_result(struct chat *chat, const struct chat_event *event)
 {
-	char id[MESSAGE_ID_TEXT_SIZE];
+	const struct group *group =
+	    chat->peer.is_group ? &chat->peer.group : NULL;
 
 	if (event->text != NULL)
 		complain(chat, event->exit, event->text);
-	if (!chat->application->output.is_json)
-		return;
-	message_id_format(event->result.id, id);
-	check_printed(chat,
-	    output_json_take(&chat->application->output,
-		json_pack("{s:s, s:s, s:o, s:s, s:o}", "event", "sent", "id",
-		    id, "to",
-		    output_json_text(bytes_from_string(chat->friend_name)),
-		    "outcome", message_outcome_name(event->result.outcome),
-		    "sent_at",
-		    event->result.sent_at_ms != 0
-			? output_json_time(event->result.sent_at_ms)
-			: json_null())));
+	if (chat->application->output.is_json)
+		check_printed(chat, output_json_take(&chat->application->output,
+					sent_line_json(chat->peer.name, group,
+					    &event->result)));
 }
 
 /* ---- events */
@@ -157,6 +153,19 @@ note_lost(struct chat *chat, const struct chat_event *event)
 	chat->is_lost = true;
 }
 
+/* Told once for all lines that wait together. */
+static void
+note_waiting(struct chat *chat, const struct chat_event *event)
+{
+	bool is_waiting = event->kind == CHAT_EVENT_WAITING;
+
+	if (is_waiting && !chat->has_waiting)
+		complain(chat, EXIT_CODE_UNREACHABLE,
+		    "The group's next key has not come yet: what you write "
+		    "waits for it, and is sent then.");
+	chat->has_waiting = is_waiting;
+}
+
 static void
 handle_event(struct chat *chat, struct chat_event *event)
 {
@@ -170,6 +179,10 @@ handle_event(struct chat *chat, struct chat_event *event)
 		chat->is_caught_up = true;
 		break;
 	case CHAT_EVENT_SENT:
+	case CHAT_EVENT_WAITING:
+		note_waiting(chat, event);
+		print_result(chat, event);
+		break;
 	case CHAT_EVENT_NOT_SENT:
 		print_result(chat, event);
 		break;
@@ -266,31 +279,45 @@ wait_for_key(void *arg, int input_fd)
 	}
 }
 
+/* What was put together, or why it was not. */
+static void
+say_text(struct chat *chat, const char *event, enum status st, struct buf *text,
+    const struct client_error *error)
+{
+	const char *string;
+
+	if (st != STATUS_OK)
+		complain(chat, error->exit, error->text);
+	else if (buf_string(text, &string) == STATUS_OK)
+		say(chat, event, string);
+}
+
 static void
 show_safety_number(struct chat *chat)
 {
-	struct session *session = chat->application->session;
-	char number[CONTACTS_SAFETY_NUMBER_SIZE];
-	char text[CONTACTS_SAFETY_NUMBER_SIZE + CLIENT_DISPLAY_SIZE + 128];
-	struct contact contact = {0};
 	struct client_error error = {0};
+	struct buf text;
+	enum status st;
 
-	if (contacts_find(session, bytes_from_string(chat->friend_name),
-		&contact, &error) != STATUS_OK ||
-	    contacts_safety_number(session, &contact, false, number, &error) !=
-		STATUS_OK) {
-		complain(chat, error.exit, error.text);
-	} else {
-		(void)snprintf(text, sizeof(text),
-		    "Safety number with %s (%s):\n    %s\n  Is it the same "
-		    "there? Then “peyk verify” marks it.",
-		    chat->friend_display,
-		    contact.verified_at_ms != 0 ? "compared before ✓"
-						: "not compared yet",
-		    number);
-		say(chat, "safety_number", text);
-	}
-	contact_clear(&contact);
+	buf_init(&text, PEER_TEXT_MAX);
+	st = chat_peer_append_safety_number(
+	    chat->application->session, &chat->peer, &text, &error);
+	say_text(chat, "safety_number", st, &text, &error);
+	buf_clear(&text);
+}
+
+static void
+show_members(struct chat *chat)
+{
+	struct client_error error = {0};
+	struct buf text;
+	enum status st;
+
+	buf_init(&text, PEER_TEXT_MAX);
+	st = chat_peer_append_members(
+	    chat->application->session, &chat->peer, &text, &error);
+	say_text(chat, "members", st, &text, &error);
+	buf_clear(&text);
 }
 
 static void
@@ -327,28 +354,47 @@ handle_typed(struct chat *chat, struct bytes line)
 		chat->is_ending = true;
 	else if (is_command(line, "/verify"))
 		show_safety_number(chat);
+	else if (chat->peer.is_group && is_command(line, "/members"))
+		show_members(chat);
 	else if (is_command(line, "/help"))
 		say(chat, "help",
-		    "A line is a message. /verify shows the safety number, "
-		    "/quit or Ctrl-D ends.\n  Arrow keys edit and bring "
-		    "back lines. //text sends “/text”.");
+		    chat->peer.is_group
+			? "A line is a message. /members lists the members, "
+			  "/verify shows the safety number,\n  /quit or "
+			  "Ctrl-D ends. Arrow keys edit and bring back lines. "
+			  "//text sends “/text”."
+			: "A line is a message. /verify shows the safety "
+			  "number, /quit or Ctrl-D ends.\n  Arrow keys edit "
+			  "and bring back lines. //text sends “/text”.");
 	else
 		say(chat, "no_such_command",
 		    "There is no such command; /help lists them. Two "
 		    "slashes send one: //text.");
 }
 
+/* Columns for the names of who wrote these. */
+static size_t
+author_columns(const struct chat *chat, const struct message_list *messages)
+{
+	size_t columns = text_width(bytes_from_string(chat->own_name)), width;
+
+	for (size_t i = 0; i < messages->count; i++) {
+		width = text_width(bytes_from_string(messages->items[i].peer));
+		columns = width > columns ? width : columns;
+	}
+	return columns;
+}
+
 static enum status
 print_past(struct chat *chat)
 {
 	struct history_query query = {
-	    .peer = bytes_from_string(chat->friend_name),
+	    .peer = bytes_from_string(chat->peer.name),
 	    .limit = CHAT_PAST_LINES,
 	    .is_from_end = true};
 	struct message_list past = {0};
 	struct client_error error = {0};
-	size_t own = text_width(bytes_from_string(chat->own_name));
-	size_t other = text_width(bytes_from_string(chat->friend_display));
+	size_t columns;
 	enum status st;
 
 	st = history_list(chat->application->session, &query, &past, &error);
@@ -356,13 +402,14 @@ print_past(struct chat *chat)
 		complain(chat, error.exit, error.text);
 		return STATUS_OK;
 	}
+	columns = author_columns(chat, &past);
 	for (size_t i = 0; i < past.count && st == STATUS_OK; i++) {
 		/* What was never shown comes as new, in a moment. */
 		if (past.items[i].direction == MESSAGE_DIRECTION_INCOMING &&
 		    !past.items[i].is_shown)
 			continue;
-		st = message_line_append_history(&chat->line, chat->own_name,
-		    &past.items[i], own > other ? own : other);
+		st = message_line_append_history(
+		    &chat->line, chat->own_name, &past.items[i], columns);
 		if (st == STATUS_OK)
 			st = print(chat, &chat->line);
 	}
@@ -371,19 +418,21 @@ print_past(struct chat *chat)
 }
 
 static enum status
-print_greeting(struct chat *chat, const struct contact *contact)
+print_greeting(struct chat *chat)
 {
-	char text[2 * CLIENT_DISPLAY_SIZE + 128], own[CLIENT_DISPLAY_SIZE];
+	const char *string;
+	struct buf text;
+	enum status st;
 
-	client_display(bytes_from_string(chat->own_name), own, sizeof(own));
-	(void)snprintf(text, sizeof(text),
-	    "%s, you talk to %s%s. /help says more; /quit or Ctrl-D ends.", own,
-	    chat->friend_display,
-	    contact->verified_at_ms != 0
-		? " ✓"
-		: " (not verified: /verify shows the safety number)");
-	say(chat, "greeting", text);
-	return print_past(chat);
+	buf_init(&text, PEER_TEXT_MAX);
+	if ((st = chat_peer_append_greeting(
+		 &chat->peer, chat->own_name, &text)) == STATUS_OK &&
+	    (st = buf_string(&text, &string)) == STATUS_OK) {
+		say(chat, "greeting", string);
+		st = print_past(chat);
+	}
+	buf_clear(&text);
+	return st;
 }
 
 /* Waits until the queue is empty, or a reason to leave it. */
@@ -432,7 +481,7 @@ talk_on_terminal(struct chat *chat)
 }
 
 static enum exit_code
-run_on_terminal(struct chat *chat, const struct contact *contact)
+run_on_terminal(struct chat *chat)
 {
 	char prompt[CLIENT_DISPLAY_SIZE + 3];
 	enum status st;
@@ -447,7 +496,7 @@ run_on_terminal(struct chat *chat, const struct contact *contact)
 	/* Ctrl-C may mean a line only; here nothing waits for the server. */
 	session_set_interrupt(chat->application->session, NULL);
 	interrupt_watch_terminal();
-	check_printed(chat, print_greeting(chat, contact));
+	check_printed(chat, print_greeting(chat));
 	if (!chat->is_stopped)
 		talk_on_terminal(chat);
 	interrupt_unwatch_terminal();
@@ -589,7 +638,7 @@ account_for_unsent(struct chat *chat)
 }
 
 static enum exit_code
-talk(struct chat *chat, const struct contact *contact)
+talk(struct chat *chat)
 {
 	struct application *application = chat->application;
 	bool is_on_terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
@@ -597,8 +646,9 @@ talk(struct chat *chat, const struct contact *contact)
 	struct client_error error = {0};
 	enum exit_code code;
 
-	if (chat_link_new(application->account, chat->friend_name,
-		is_on_terminal, &chat->link, &error) != STATUS_OK)
+	if (chat_link_new(application->account, chat->peer.name,
+		chat->peer.is_group ? &chat->peer.group : NULL, is_on_terminal,
+		&chat->link, &error) != STATUS_OK)
 		return application_fail(application, &error);
 	application->notice = chat_link_notice;
 	application->notice_arg = chat->link;
@@ -606,7 +656,7 @@ talk(struct chat *chat, const struct contact *contact)
 		code = application_fail(application, &error);
 	} else {
 		buf_init(&chat->line, MESSAGE_LINE_SIZE_MAX);
-		(void)(is_on_terminal ? run_on_terminal(chat, contact)
+		(void)(is_on_terminal ? run_on_terminal(chat)
 				      : run_on_pipe(chat));
 		buf_wipe(&chat->line);
 		code = account_for_unsent(chat);
@@ -621,9 +671,7 @@ run(struct application *application)
 {
 	const struct arguments *arguments = &application->arguments;
 	bool has_name = arguments->operand_count == 2;
-	struct chat chat = {.application = application,
-	    .friend_name = arguments->operands[has_name ? 1 : 0]};
-	struct contact contact = {0};
+	struct chat chat = {.application = application};
 	struct client_error error = {0};
 	enum exit_code code;
 
@@ -632,28 +680,25 @@ run(struct application *application)
 	if (code != EXIT_CODE_DONE)
 		return code;
 	chat.own_name = vault_name(account_vault(application->account));
-	client_display(bytes_from_string(chat.friend_name), chat.friend_display,
-	    sizeof(chat.friend_display));
-	if (contacts_resolve(application->session,
-		bytes_from_string(chat.friend_name), &contact,
-		&error) != STATUS_OK ||
-	    contacts_check_unchanged(&contact, &error) != STATUS_OK)
-		code = application_fail(application, &error);
-	else
-		code = talk(&chat, &contact);
-	contact_clear(&contact);
+	if (chat_peer_open(application->session,
+		arguments->operands[has_name ? 1 : 0], &chat.peer,
+		&error) != STATUS_OK)
+		return application_fail(application, &error);
+	code = talk(&chat);
+	chat_peer_clear(&chat.peer);
 	return code;
 }
 
 const struct command cmd_chat = {
     .name = "chat",
     .operands = "NAME FRIEND",
-    .summary = "talk with a friend",
-    .help = "A conversation of the account NAME with FRIEND: what you "
-	    "type is sent line by line,\n"
-	    "what FRIEND writes appears above. /help, /verify and /quit "
-	    "are commands. NAME may be\n"
-	    "left out where --as may.\n"
+    .summary = "talk with a friend or a group",
+    .help = "A conversation of the account NAME with FRIEND, or with "
+	    "@GROUP: what you type is\n"
+	    "sent line by line, what others write appears above. /help, "
+	    "/verify, /quit and, in a\n"
+	    "group, /members are commands. NAME may be left out where --as "
+	    "may.\n"
 	    "\n"
 	    "Without a terminal, or with --json, every line of standard "
 	    "input is a message, and\n"
@@ -665,7 +710,8 @@ const struct command cmd_chat = {
 	    "input\n"
 	    "\n"
 	    "Example:\n"
-	    "  peyk chat client#2 client#3\n",
+	    "  peyk chat client#2 client#3\n"
+	    "  peyk chat client#2 @team\n",
     .options = COMMAND_OPTION_LINGER,
     .operands_min = 1,
     .operands_max = 2,

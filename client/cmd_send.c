@@ -10,11 +10,13 @@
 #include "base/text.h"
 #include "client/application.h"
 #include "client/command_table.h"
+#include "client/group_sending.h"
 #include "client/interrupt.h"
 #include "client/line_reader.h"
 #include "client/message_line.h"
 #include "client/outgoing.h"
 #include "client/progress.h"
+#include "client/sent_line.h"
 
 /*
  * What is read before it is sent: several requests' worth, so that one is
@@ -36,58 +38,95 @@ struct batch {
 
 struct sending {
 	struct application *application;
-	struct bytes recipient;
+	const char *recipient;
+	const struct group *group; /* NULL: to one recipient */
 	struct line_reader reader;
 	struct progress progress;
 	struct batch *batch;
 	uint64_t sent;        /* messages that the server has stored */
 	uint64_t last_sent;   /* number of the line of the last of them */
+	uint64_t waiting;     /* for the group's next key; sent later */
 	const char *bad_line; /* what is wrong with the line at the reader */
 	bool is_interrupted;
 };
 
 /* One message's result as JSON; number 0: it came as TEXT. */
 static enum status
-print_result(struct output *output, struct bytes recipient,
+print_result(const struct sending *sending,
     const struct outgoing_result *result, uint64_t number)
 {
-	char id[MESSAGE_ID_TEXT_SIZE];
-	bool has_id = result->outcome != MESSAGE_OUTCOME_NOT_SENT;
+	json_t *line =
+	    number != 0 ? json_integer((json_int_t)number) : json_null();
+	json_t *object =
+	    sent_line_json(sending->recipient, sending->group, result);
 
-	message_id_format(result->id, id);
-	return output_json_take(output,
-	    json_pack("{s:s, s:o, s:o, s:s, s:o, s:o}", "event", "sent", "id",
-		has_id ? json_string(id) : json_null(), "to",
-		output_json_text(recipient), "outcome",
-		message_outcome_name(result->outcome), "sent_at",
-		has_id ? output_json_time(result->sent_at_ms) : json_null(),
-		"line",
-		number != 0 ? json_integer((json_int_t)number) : json_null()));
+	if (object == NULL) {
+		json_decref(line);
+	} else if (json_object_set_new(object, "line", line) != 0) {
+		json_decref(object);
+		object = NULL;
+	}
+	return output_json_take(&sending->application->output, object);
+}
+
+static enum status
+send_messages(struct sending *sending, const struct outgoing_message *messages,
+    size_t count, struct outgoing_result *results,
+    void (*progress)(void *arg, size_t done), struct client_error *error)
+{
+	struct session *session = sending->application->session;
+
+	if (sending->group != NULL)
+		return group_send(session, sending->group, messages, count,
+		    results, progress, sending, error);
+	return outgoing_send(session, bytes_from_string(sending->recipient),
+	    messages, count, results, progress, sending, error);
+}
+
+/* All is well, but the group's next key has not come. */
+static enum exit_code
+tell_waiting(struct sending *sending, const char *hint)
+{
+	char name[CLIENT_DISPLAY_SIZE], text[CLIENT_DISPLAY_SIZE + 128];
+
+	sent_line_recipient(sending->recipient, sending->group, name);
+	(void)snprintf(text, sizeof(text),
+	    "%" PRIu64 " %s to %s %s for the group's next key.",
+	    sending->waiting, sending->waiting == 1 ? "message" : "messages",
+	    name, sending->waiting == 1 ? "waits" : "wait");
+	return output_error(
+	    &sending->application->output, EXIT_CODE_UNREACHABLE, text, hint);
 }
 
 static enum exit_code
-send_one(
-    struct application *application, struct bytes recipient, const char *text)
+send_one(struct sending *sending, const char *text)
 {
+	struct application *application = sending->application;
 	struct outgoing_message message = {.text = bytes_from_string(text)};
 	struct outgoing_result result = {.outcome = MESSAGE_OUTCOME_NOT_SENT};
 	struct client_error error = {0};
 	char name[CLIENT_DISPLAY_SIZE];
+	bool is_sent;
 	enum status st, printed = STATUS_OK;
 
-	st = outgoing_send(application->session, recipient, &message, 1,
-	    &result, NULL, NULL, &error);
-	client_display(recipient, name, sizeof(name));
+	st = send_messages(sending, &message, 1, &result, NULL, &error);
+	is_sent = result.outcome == MESSAGE_OUTCOME_STORED;
+	sent_line_recipient(sending->recipient, sending->group, name);
 	if (application->output.is_json)
-		printed =
-		    print_result(&application->output, recipient, &result, 0);
-	else if (st == STATUS_OK)
+		printed = print_result(sending, &result, 0);
+	else if (st == STATUS_OK && is_sent)
 		printed =
 		    output_line(&application->output, "Sent to %s.", name);
+	if (st == STATUS_OK && printed != STATUS_OK)
+		return application_fail_output(application, printed);
+	if (st == STATUS_OK && !is_sent) {
+		sending->waiting = 1;
+		return tell_waiting(sending,
+		    "A later peyk command of this account sends it, as soon "
+		    "as the key is there.");
+	}
 	if (st == STATUS_OK)
-		return printed == STATUS_OK
-			   ? EXIT_CODE_DONE
-			   : application_fail_output(application, printed);
+		return EXIT_CODE_DONE;
 	return output_error(&application->output, error.exit, error.text,
 	    result.outcome == MESSAGE_OUTCOME_PENDING
 		? "The message is in the outbox: the next peyk command of "
@@ -213,17 +252,19 @@ send_batch(struct sending *sending, struct client_error *error)
 		batch->results[i] = (struct outgoing_result){
 		    .outcome = MESSAGE_OUTCOME_NOT_SENT};
 	}
-	st = outgoing_send(sending->application->session, sending->recipient,
-	    batch->messages, batch->count, batch->results, note_progress,
-	    sending, error);
+	st = send_messages(sending, batch->messages, batch->count,
+	    batch->results, note_progress, error);
 	for (size_t i = 0; i < batch->count; i++) {
 		if (batch->results[i].outcome == MESSAGE_OUTCOME_STORED) {
 			sending->sent++;
 			sending->last_sent = batch->numbers[i];
+		} else if (batch->results[i].outcome ==
+			   MESSAGE_OUTCOME_PENDING) {
+			sending->waiting++;
 		}
 		if (output->is_json && printed == STATUS_OK)
-			printed = print_result(output, sending->recipient,
-			    &batch->results[i], batch->numbers[i]);
+			printed = print_result(
+			    sending, &batch->results[i], batch->numbers[i]);
 	}
 	if (st == STATUS_OK && printed != STATUS_OK)
 		st = client_error_set_plain(
@@ -312,7 +353,7 @@ finish(struct sending *sending)
 	enum status st = STATUS_OK;
 
 	progress_clear(&sending->progress);
-	client_display(sending->recipient, name, sizeof(name));
+	sent_line_recipient(sending->recipient, sending->group, name);
 	if (sending->is_interrupted) {
 		char hint[128];
 
@@ -323,15 +364,20 @@ finish(struct sending *sending)
 		return output_error(&application->output, EXIT_CODE_FAILED,
 		    "Interrupted.", hint);
 	}
-	if (sending->sent == 0)
+	if (sending->sent == 0 && sending->waiting == 0)
 		output_say(&application->output, "nothing_to_send",
 		    "Standard input had no text: nothing was sent.");
 	else if (!application->output.is_json)
 		st = output_line(&application->output,
 		    "Sent %" PRIu64 " %s to %s.", sending->sent,
 		    sending->sent == 1 ? "message" : "messages", name);
-	return st == STATUS_OK ? EXIT_CODE_DONE
-			       : application_fail_output(application, st);
+	if (st != STATUS_OK)
+		return application_fail_output(application, st);
+	if (sending->waiting > 0)
+		return tell_waiting(sending,
+		    "A later peyk command of this account sends them, as soon "
+		    "as the key is there.");
+	return EXIT_CODE_DONE;
 }
 
 /* Bytes of standard input that are still to come, if it is a file. */
@@ -374,35 +420,65 @@ send_lines(struct sending *sending)
 	return finish(sending);
 }
 
+/* To a recipient or to a group, by an account that is open. */
+static enum exit_code
+send_text_or_lines(struct sending *sending, const char *text)
+{
+	struct application *application = sending->application;
+	enum exit_code code;
+
+	if (text != NULL)
+		return send_one(sending, text);
+	sending->batch = calloc(1, sizeof(*sending->batch));
+	if (sending->batch == NULL)
+		return application_fail_plain(
+		    application, STATUS_NOMEM, "send messages");
+	buf_init_secret(
+	    &sending->batch->texts, BATCH_BYTES_MAX + OUTGOING_TEXT_MAX);
+	line_reader_init(&sending->reader, STDIN_FILENO, OUTGOING_TEXT_MAX);
+	if (isatty(STDIN_FILENO) && !application->output.is_json)
+		output_say(&application->output, "reading",
+		    "Every line is a message; Ctrl-D ends.");
+	code = send_lines(sending);
+	line_reader_clear(&sending->reader);
+	buf_wipe(&sending->batch->texts);
+	free(sending->batch);
+	return code;
+}
+
+static enum exit_code
+send_to_group(struct sending *sending, const char *text)
+{
+	struct application *application = sending->application;
+	struct client_error error = {0};
+	struct group group = {0};
+	enum exit_code code;
+
+	if (groups_find(application->session,
+		bytes_from_string(sending->recipient), &group,
+		&error) != STATUS_OK)
+		return application_fail(application, &error);
+	sending->group = &group;
+	code = send_text_or_lines(sending, text);
+	group_clear(&group);
+	return code;
+}
+
 static enum exit_code
 run(struct application *application)
 {
 	const struct arguments *arguments = &application->arguments;
-	struct sending sending = {.application = application,
-	    .recipient = bytes_from_string(arguments->operands[0])};
+	const char *text =
+	    arguments->operand_count == 2 ? arguments->operands[1] : NULL;
+	struct sending sending = {
+	    .application = application, .recipient = arguments->operands[0]};
 	enum exit_code code;
 
 	code = application_open(application, NULL);
 	if (code != EXIT_CODE_DONE)
 		return code;
-	if (arguments->operand_count == 2)
-		return send_one(
-		    application, sending.recipient, arguments->operands[1]);
-	sending.batch = calloc(1, sizeof(*sending.batch));
-	if (sending.batch == NULL)
-		return application_fail_plain(
-		    application, STATUS_NOMEM, "send messages");
-	buf_init_secret(
-	    &sending.batch->texts, BATCH_BYTES_MAX + OUTGOING_TEXT_MAX);
-	line_reader_init(&sending.reader, STDIN_FILENO, OUTGOING_TEXT_MAX);
-	if (isatty(STDIN_FILENO) && !application->output.is_json)
-		output_say(&application->output, "reading",
-		    "Every line is a message; Ctrl-D ends.");
-	code = send_lines(&sending);
-	line_reader_clear(&sending.reader);
-	buf_wipe(&sending.batch->texts);
-	free(sending.batch);
-	return code;
+	return sending.recipient[0] == '@' ? send_to_group(&sending, text)
+					   : send_text_or_lines(&sending, text);
 }
 
 const struct command cmd_send = {
@@ -415,10 +491,13 @@ const struct command cmd_send = {
 	    "Lines are sent as they\n"
 	    "come, many to a request. The first line that cannot be a "
 	    "message ends it, with\n"
-	    "its number; the lines before it are sent.\n"
+	    "its number; the lines before it are sent. RECIPIENT is a name, "
+	    "or @ and the name of\n"
+	    "a group.\n"
 	    "\n"
 	    "Examples:\n"
 	    "  peyk send --as sara hassan 'salam mashti'\n"
+	    "  peyk send --as sara @team 'salam'\n"
 	    "  peyk send --as sara hassan <letters.txt\n",
     .operands_min = 1,
     .operands_max = 2,

@@ -11,6 +11,7 @@
 #include "client/contacts.h"
 #include "client/group_admin.h"
 #include "client/group_inbox.h"
+#include "client/group_sending.h"
 #include "client/group_work.h"
 #include "client/incoming_told.h"
 #include "client/session_request.h"
@@ -491,7 +492,8 @@ step(struct receiving *receiving, bool *is_over, struct client_error *error)
 	bool is_open;
 	enum status st;
 
-	if ((st = group_maintain(receiving->session, error)) != STATUS_OK)
+	if ((st = group_maintain(receiving->session, error)) != STATUS_OK ||
+	    (st = group_sending_resume(receiving->session, error)) != STATUS_OK)
 		return bear(receiving, st, error);
 	if ((st = is_unfinished(receiving, &is_open, error)) != STATUS_OK)
 		return st;
@@ -583,13 +585,17 @@ incoming_fetch(
     struct session *session, uint64_t end_ms, struct client_error *error)
 {
 	bool is_lost = false, has_more = true;
-	enum status st = STATUS_OK;
+	enum status st;
 
+	/* The key may be ours to make. */
+	st = group_maintain(session, error);
 	while (st == STATUS_OK && has_more && clock_monotonic_ms() < end_ms) {
 		has_more = false;
-		st = poll_once(session, 0, &is_lost, &has_more, error);
+		if ((st = poll_once(session, 0, &is_lost, &has_more, error)) ==
+		    STATUS_OK)
+			st = group_inbox_process(session, !has_more, error);
 	}
-	return st;
+	return st == STATUS_OK ? check_authors(session, error) : st;
 }
 
 static enum status
