@@ -207,6 +207,18 @@ out:
 	return st;
 }
 
+/* For the roster that takes us in, if one may come. */
+static enum status
+wait_to_join(struct group_work *work, const struct state_group_item *item,
+    struct group_verdict *out)
+{
+	bool may_join;
+	enum status st = group_work_may_join(work, item->group_id, &may_join);
+
+	*out = st == STATUS_OK && may_join ? GROUP_WAITS : GROUP_DONE;
+	return st;
+}
+
 /* ---- Farewells ---- */
 
 static enum status
@@ -240,13 +252,12 @@ group_news_farewell(struct group_work *work,
 	uint64_t counts_in;
 	enum status st;
 
-	*out = GROUP_DONE;
 	if ((st = group_work_group(work, item->group_id, &group)) != STATUS_OK)
 		goto out;
-	if (group == NULL && !work->is_complete)
-		*out = GROUP_WAITS; /* for its first roster */
-	if (group == NULL || group->status != GROUP_STATUS_ACTIVE)
+	if (group == NULL || group->status != GROUP_STATUS_ACTIVE) {
+		st = wait_to_join(work, item, out);
 		goto out;
+	}
 	*out = BAD_UPDATE;
 	st = open_letter(work, item, &letter);
 	if (is_bad_input(st)) {
@@ -332,11 +343,9 @@ group_news_leave(struct group_work *work, const struct state_group_item *item,
 		return st;
 	if ((st = group_work_group(work, item->group_id, &group)) != STATUS_OK)
 		return st;
-	*out = GROUP_DONE;
-	if (group == NULL && !work->is_complete)
-		*out = GROUP_WAITS; /* for its first roster */
 	if (group == NULL || group->status != GROUP_STATUS_ACTIVE)
-		return STATUS_OK;
+		return wait_to_join(work, item, out);
+	*out = GROUP_DONE;
 	if (leave.epoch > group->epoch) {
 		*out = GROUP_WAITS;
 		return STATUS_OK;

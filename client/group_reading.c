@@ -48,13 +48,10 @@ static enum status
 look_at_stranger(struct group_work *work, const struct state_group_item *item,
     struct group_verdict *out)
 {
-	bool has_update = true;
-	enum status st = STATUS_OK;
+	bool may_join;
+	enum status st = group_work_may_join(work, item->group_id, &may_join);
 
-	if (work->is_complete)
-		st = state_group_item_has_update(
-		    work->state, item->group_id, &has_update);
-	*out = has_update ? GROUP_WAITS : BAD_MESSAGE;
+	*out = st == STATUS_OK && may_join ? GROUP_WAITS : BAD_MESSAGE;
 	return st;
 }
 
@@ -71,12 +68,14 @@ group_reading_look(struct group_work *work, const struct state_group_item *item,
 	if (group == NULL || group->epoch == 0)
 		return look_at_stranger(work, item, out);
 	if (item->epoch > group->epoch) {
-		/* Of a time when we were in it no more. */
-		*out = work->is_complete && group->gone_epoch > 0 &&
-			       item->epoch >= group->gone_epoch
-			   ? GROUP_DONE
-			   : GROUP_WAITS;
-		return STATUS_OK;
+		bool may_join = true;
+
+		if (group->gone_epoch > 0 && item->epoch >= group->gone_epoch)
+			st = group_work_may_join(
+			    work, item->group_id, &may_join);
+		/* Or it is of a time when we were in it no more. */
+		*out = may_join ? GROUP_WAITS : GROUP_DONE;
+		return st;
 	}
 	if (item->epoch == group->epoch && !group->has_key &&
 	    group->status == GROUP_STATUS_ACTIVE) {

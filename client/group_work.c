@@ -80,6 +80,15 @@ group_work_is_join(const struct state_group *group, uint32_t epoch)
 	       (group->gone_epoch > 0 && epoch >= group->gone_epoch);
 }
 
+enum status
+group_work_may_join(struct group_work *work, uint64_t group_id, bool *out)
+{
+	*out = true;
+	return work->is_complete
+		   ? state_group_item_has_update(work->state, group_id, out)
+		   : STATUS_OK;
+}
+
 static bool
 has_name(const struct state_names *names, const char *name)
 {

@@ -80,6 +80,13 @@ MUST_CHECK enum status group_work_epoch(struct group_work *work,
 bool group_work_is_join(const struct state_group *group, uint32_t epoch);
 
 /*
+ * Whether an epoch that takes us in may still come: not everything was
+ * fetched, or an update waits, such as for the look-up of its author.
+ */
+MUST_CHECK enum status group_work_may_join(
+    struct group_work *work, uint64_t group_id, bool *out);
+
+/*
  * Whether an author is who it says, by what is pinned. Notes it for a look-up
  * and says GROUP_WAITS where nothing is known yet; GROUP_DONE: it is.
  */
