@@ -358,28 +358,33 @@ group_people_check_current(struct session *session,
     const struct roster_member *members, size_t count,
     struct client_error *error)
 {
+	const struct vault *vault = account_vault(session_account(session));
+	const struct roster_member **others =
+	    calloc(count > 0 ? count : 1, sizeof(const struct roster_member *));
 	struct bytes *names = calloc(count > 0 ? count : 1, sizeof(*names));
 	bool *found = calloc(count > 0 ? count : 1, sizeof(*found));
-	const struct vault *vault = account_vault(session_account(session));
+	size_t used = 0;
 	enum status st = STATUS_OK;
 
-	if (names == NULL || found == NULL) {
+	if (others == NULL || names == NULL || found == NULL) {
 		st = client_error_set_plain(
 		    error, STATUS_NOMEM, "look names up");
 		goto out;
 	}
-	for (size_t i = 0; i < count; i++)
-		names[i] = bytes_from_string(members[i].name);
-	if ((st = look_up(session, names, count, found, error)) != STATUS_OK)
-		goto out;
-	for (size_t i = 0; i < count && st == STATUS_OK; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (signing_public_key_equal(&members[i].signing_key,
 			&vault_signing(vault)->public_key))
 			continue;
-		st = found[i] ? check_current(session, &members[i], error)
-			      : tell_gone(&members[i], error);
+		others[used] = &members[i];
+		names[used++] = bytes_from_string(members[i].name);
 	}
+	if ((st = look_up(session, names, used, found, error)) != STATUS_OK)
+		goto out;
+	for (size_t i = 0; i < used && st == STATUS_OK; i++)
+		st = found[i] ? check_current(session, others[i], error)
+			      : tell_gone(others[i], error);
 out:
+	free(others);
 	free(names);
 	free(found);
 	return st;
