@@ -55,6 +55,7 @@ look_at_turn(struct group_work *work, struct update *update, bool *is_turn,
     struct group_verdict *out)
 {
 	const struct state_group_item *item = update->item;
+	bool is_under_way = false;
 	uint32_t lowest;
 	enum status st;
 
@@ -80,6 +81,11 @@ look_at_turn(struct group_work *work, struct update *update, bool *is_turn,
 	*out = GROUP_WAITS;
 	if (!work->may_skip_rosters)
 		return STATUS_OK;
+	/* The one before it may be our own, whose outcome is still to come. */
+	if ((st = state_group_update_has(
+		 work->state, item->group_id, &is_under_way)) != STATUS_OK ||
+	    is_under_way)
+		return st;
 	if ((st = state_group_item_lowest_update(work->state, item->group_id,
 		 update->group->epoch, &lowest)) != STATUS_OK)
 		return st;
