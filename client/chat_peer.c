@@ -27,7 +27,7 @@ open_group(
 {
 	enum status st;
 
-	if ((st = groups_find(session, bytes_from_string(peer->name),
+	if ((st = group_sending_find(session, bytes_from_string(peer->name),
 		 &peer->group, error)) != STATUS_OK ||
 	    (st = group_sending_check(&peer->group, error)) != STATUS_OK)
 		return st;

@@ -23,7 +23,8 @@ struct chat_peer {
 /*
  * Finds who is meant by "client#3" or "@team"; name outlives it. Clear it, and
  * do not copy it. STATUS_DENIED (exit 6): a group that we are not in any more.
- * Failures of contacts_resolve(), contacts_check_unchanged(), groups_find().
+ * Failures of contacts_resolve(), contacts_check_unchanged(),
+ * group_sending_find().
  */
 MUST_CHECK enum status chat_peer_open(struct session *session, const char *name,
     struct chat_peer *out, struct client_error *error);

@@ -454,7 +454,7 @@ send_to_group(struct sending *sending, const char *text)
 	struct group group = {0};
 	enum exit_code code;
 
-	if (groups_find(application->session,
+	if (group_sending_find(application->session,
 		bytes_from_string(sending->recipient), &group,
 		&error) != STATUS_OK)
 		return application_fail(application, &error);

@@ -72,6 +72,21 @@ check_status(
 }
 
 enum status
+group_sending_find(struct session *session, struct bytes name,
+    struct group *out, struct client_error *error)
+{
+	uint64_t end_ms = clock_monotonic_ms() + session_timeout_ms(session);
+	enum status st;
+
+	st = groups_find(session, name, out, error);
+	if (st != STATUS_NOT_FOUND)
+		return st;
+	if ((st = incoming_fetch(session, end_ms, error)) != STATUS_OK)
+		return st;
+	return groups_find(session, name, out, error);
+}
+
+enum status
 group_sending_check(const struct group *group, struct client_error *error)
 {
 	return check_status(group->status, group->name, error);

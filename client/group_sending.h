@@ -41,6 +41,13 @@ MUST_CHECK enum status group_send(struct session *session,
 MUST_CHECK enum status group_sending_resume(
     struct session *session, struct client_error *error);
 
+/*
+ * groups_find(), which receives (without showing) where the group is not known:
+ * its first key may be at the server. Failures of session.h, too.
+ */
+MUST_CHECK enum status group_sending_find(struct session *session,
+    struct bytes name, struct group *out, struct client_error *error);
+
 /* STATUS_DENIED (exit 6), in words: we are no member any more. */
 MUST_CHECK enum status group_sending_check(
     const struct group *group, struct client_error *error);
