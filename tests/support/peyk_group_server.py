@@ -12,7 +12,7 @@ from peyk_client import payload
 from peyk.v1 import group_pb2 as group_messages
 from peyk_server import LyingServer
 
-NOT_FOUND, PERMISSION_DENIED, ABORTED = 5, 7, 10
+NOT_FOUND, PERMISSION_DENIED, FAILED_PRECONDITION, ABORTED = 5, 7, 9, 10
 
 
 @dataclasses.dataclass
