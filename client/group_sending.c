@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "client/group_epoch.h"
 #include "client/group_letters.h"
 #include "client/incoming.h"
 #include "client/outgoing_core.h"
@@ -32,11 +33,13 @@ struct sending {
 	size_t picked;
 	size_t added; /* of them, so far */
 	/* What the request under way does. */
+	uint32_t epoch;
 	size_t adding;   /* how many of them it adds */
 	size_t carried;  /* how many messages it carries */
 	size_t earlier;  /* the first of which are none of the caller's */
 	bool is_unready; /* there is no key to encrypt with now */
 	bool is_empty;   /* nothing was left to send */
+	bool is_gone;    /* the server says that we are not in the group */
 	/* None of the caller's: what became of them. */
 	unsigned long earlier_sent;
 	unsigned long earlier_refused;
@@ -224,6 +227,7 @@ prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
 		    error, STATUS_NOT_FOUND, "find a message to send");
 		goto out;
 	}
+	sending->epoch = group.epoch;
 	sending->carried = count_fitting(session_server(session), &waiting);
 	sending->earlier = count_earlier(sending, &waiting);
 	st = group_letters_prepare(session, &group, waiting.items,
@@ -258,22 +262,6 @@ wait_again(struct session *session, struct state_group *group,
 	return state_group_outgoing_release(state, sealed->number);
 }
 
-/* We are out, says the server: so is what waits. */
-static enum status
-end_membership(struct session *session, struct state_group *group)
-{
-	struct state *state = session_state(session);
-	enum status st;
-
-	if (group->status != GROUP_STATUS_ACTIVE)
-		return STATUS_OK;
-	group->status = GROUP_STATUS_REMOVED;
-	if ((st = state_group_set_gone(state, group->id, group->status,
-		 group->epoch + 1, clock_wall_ms())) != STATUS_OK)
-		return st;
-	return state_group_outgoing_refuse(state, group->id);
-}
-
 /* result NULL: the whole request was refused. */
 static enum status
 settle(struct session *session, struct state_group *group,
@@ -297,14 +285,7 @@ settle(struct session *session, struct state_group *group,
 	    result->outcome == PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_EPOCH)
 		return wait_again(session, group, &pending->sealed);
 	tally->refused++;
-	if ((st = state_outgoing_settle(
-		 state, number, MESSAGE_OUTCOME_REFUSED, 0)) != STATUS_OK)
-		return st;
-	if (result != NULL &&
-	    result->outcome ==
-		PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_GROUP)
-		return end_membership(session, group);
-	return STATUS_OK;
+	return state_outgoing_settle(state, number, MESSAGE_OUTCOME_REFUSED, 0);
 }
 
 enum status
@@ -356,24 +337,32 @@ has_more(struct session *session, const struct sending *sending, bool *out,
 	return STATUS_OK;
 }
 
-/* What became of those that the request carried and that are not ours. */
+/* What the reply says of us, and of messages that are none of the caller's. */
 static void
-note_earlier(struct sending *sending, const struct session_result *result)
+note_reply(struct sending *sending, const struct session_result *result)
 {
 	Peyk__V1__SendResponse *response = NULL;
 	uint64_t stored_at_ms;
 
-	if (result->is_elsewhere || sending->earlier == 0 ||
+	if (result->is_elsewhere ||
 	    wire_unpack(&peyk__v1__send_response__descriptor,
 		buf_bytes(&result->reply), WIRE_BODY_MAX,
 		&response) != STATUS_OK)
 		return;
-	for (size_t i = 0; i < sending->earlier && i < response->n_results; i++)
+	for (size_t i = 0; i < response->n_results; i++) {
+		Peyk__V1__SendOutcome outcome = response->results[i]->outcome;
+
+		if (outcome ==
+		    PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_UNKNOWN_GROUP)
+			sending->is_gone = true;
+		if (i >= sending->earlier)
+			continue;
 		if (outgoing_is_stored(response->results[i], &stored_at_ms))
 			sending->earlier_sent++;
-		else if (response->results[i]->outcome !=
+		else if (outcome !=
 			 PEYK__V1__SEND_OUTCOME__SEND_OUTCOME_STALE_EPOCH)
 			sending->earlier_refused++;
+	}
 	wire_free(response);
 }
 
@@ -393,6 +382,7 @@ send_request(struct session *session, struct sending *sending,
 
 	sending->is_unready = false;
 	sending->is_empty = false;
+	sending->is_gone = false;
 	sending->adding = 0;
 	sending->carried = 0;
 	sending->earlier = 0;
@@ -400,7 +390,7 @@ send_request(struct session *session, struct sending *sending,
 	if (result.is_stored) {
 		sending->added += sending->adding;
 		if (st == STATUS_OK)
-			note_earlier(sending, &result);
+			note_reply(sending, &result);
 		else if (st == STATUS_DENIED || st == STATUS_EXISTS)
 			sending->earlier_refused += sending->earlier;
 	} else if (sending->is_unready || sending->is_empty) {
@@ -410,6 +400,41 @@ send_request(struct session *session, struct sending *sending,
 	if (st != STATUS_OK && error != NULL)
 		*error = told;
 	return st;
+}
+
+/*
+ * The server says that we are not in the group. The admin's farewell may be on
+ * its way, and the update that takes us in again behind it; if nothing came,
+ * the server's word has to do.
+ */
+static enum status
+end_membership(struct session *session, const struct sending *sending,
+    struct client_error *error)
+{
+	uint64_t end_ms = clock_monotonic_ms() + session_timeout_ms(session);
+	struct group_end end = {
+	    .group_id = sending->group_id,
+	    .status = GROUP_STATUS_REMOVED,
+	};
+	struct state *state = session_state(session);
+	struct state_group group = {0};
+	enum status st;
+
+	if ((st = incoming_fetch(session, end_ms, error)) != STATUS_OK)
+		return st;
+	if ((st = state_begin(state)) != STATUS_OK ||
+	    (st = state_group_read(state, sending->group_id, &group)) !=
+		STATUS_OK)
+		goto out;
+	end.gone_epoch = sending->epoch + 1;
+	if (group.epoch == sending->epoch &&
+	    (st = group_epoch_end(session, &end)) != STATUS_OK)
+		goto out;
+	st = state_commit(state);
+out:
+	state_rollback(state);
+	state_group_clear(&group);
+	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
 }
 
 /* Sends until nothing is left, or there is no key for it. */
@@ -428,6 +453,12 @@ send_waiting(struct session *session, struct sending *sending,
 			return st;
 		if ((st = send_request(session, sending, error)) != STATUS_OK ||
 		    sending->is_unready || sending->is_empty)
+			return st;
+		if (sending->is_gone &&
+		    ((st = end_membership(session, sending, error)) !=
+			    STATUS_OK ||
+			(st = check_group(session, sending->group_id, error)) !=
+			    STATUS_OK))
 			return st;
 		if (progress != NULL)
 			progress(progress_arg,

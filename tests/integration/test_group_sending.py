@@ -7,6 +7,7 @@ what is out of order, repeated, or encrypted with the wrong key.
 
 import pathlib
 import re
+import signal
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
@@ -120,6 +121,31 @@ class Epochs(GroupTest):
         self.assertEqual(self.texts(admin), [(1, "in the first"),
                                              (4, "in the fourth")])
 
+    def test_several_senders_of_one_account(self):
+        """They take turns, and one receives, while keys come and go: each
+        one's messages in order, and none twice."""
+        admin, group, device, user = self.team()
+        follower = device.start("poll", "--as", user, "--follow")
+        senders = [device.start("send", "--as", user, "@team")
+                   for _ in range(3)]
+        for step in range(6):
+            for i, sender in enumerate(senders):
+                for k in range(20):
+                    sender.type(f"{i} {step:02} {k:02}\n")
+            admin.update_group(group)
+        for sender in senders:
+            sender.close_input()
+            sender.end().expect(0)
+        follower.signal(signal.SIGTERM)
+        follower.end().expect(0)
+        texts = [text for _, text in self.texts(admin)]
+        self.assertEqual(len(texts), 360)
+        for i in range(3):
+            self.assertEqual(
+                [text for text in texts if text[0] == str(i)],
+                [f"{i} {step:02} {k:02}" for step in range(6)
+                 for k in range(20)])
+
     def test_stale_epoch_of_a_request_that_was_left(self):
         """Encrypted, then the epoch ends: encrypted anew, in its place."""
         admin, group, device, user = self.team()
@@ -170,18 +196,40 @@ class Epochs(GroupTest):
         self.assertEqual(self.texts(admin), [
             (3, text) for text in ("first", "second", "third", "fourth")])
 
-    def test_removed(self):
-        """Neither the server's word nor the admin's lets anything out."""
-        admin, group, device, user = self.team()
-        device.send(user, "@team", "while in")
-        admin.update_group(group, removed=[user])
+    def refused(self, device, user, *words):
+        """Sending fails, says why, and the history says so."""
         for _ in range(2):
             ran = device.peyk("send", "--as", user, "@team", "out").expect(6)
-            self.assert_clear(ran, "not a member", "team")
-        self.assertEqual(self.texts(admin), [(1, "while in")])
+            self.assert_clear(ran, *words)
         outcomes = self.outcomes(device, user)
         self.assertEqual(outcomes[0], ("while in", "stored"))
         self.assertEqual({o for _, o in outcomes[1:]}, {"refused"})
+
+    def test_removed(self):
+        """The farewell is fetched, and told once."""
+        admin, group, device, user = self.team()
+        device.send(user, "@team", "while in")
+        admin.update_group(group)
+        admin.update_group(group, removed=[user])
+        self.refused(device, user, "not a member", "team")
+        self.assertEqual(self.texts(admin), [(1, "while in")])
+        self.assertEqual([m["kind"] for m in device.poll(user)],
+                         ["key_refreshed", "removed"])
+
+    def test_removed_without_a_farewell(self):
+        """Then the server's word counts; a later update takes one in."""
+        admin, group, device, user = self.team()
+        device.send(user, "@team", "while in")
+        update = admin.draft_update(group, removed=[user])
+        update.farewells = []
+        admin.submit(update)
+        self.refused(device, user, "not a member", "team")
+        self.assertEqual([m["kind"] for m in device.poll(user)],
+                         ["removed"])
+        admin.update_group(group, added=[user])
+        device.poll(user)
+        device.send(user, "@team", "back")
+        self.assertEqual(self.texts(admin), [(1, "while in"), (3, "back")])
 
     def test_removed_while_a_request_was_left(self):
         admin, group, device, user = self.team()
