@@ -214,7 +214,8 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 		client_display(name, shown, sizeof(shown));
 		st = client_error_set(error, STATUS_NOT_FOUND, EXIT_CODE_FAILED,
 		    "This account is in no group called %s. \"peyk group "
-		    "list\" shows those that it is in.",
+		    "list\" shows those that it is in; \"peyk poll\" fetches "
+		    "what is new.",
 		    shown);
 		goto out;
 	}
