@@ -11,6 +11,7 @@
 
 #define MESSAGES_MAX 3
 #define POLL_MESSAGES 16
+#define GROUP_ID 4711
 #define CHECK(claim) check((claim), #claim, __LINE__)
 
 static void
@@ -26,6 +27,7 @@ check(bool is_so, const char *claim, int line)
 struct note {
 	uint32_t sender;
 	uint32_t number; /* from this sender to this recipient, from 1 */
+	bool is_to_group; /* then the recipient is the group */
 };
 
 struct driver {
@@ -37,6 +39,7 @@ struct driver {
 	unsigned random;
 	uint32_t sent[LOAD_USERS_MAX]; /* to each */
 	uint32_t seen[LOAD_USERS_MAX]; /* from each */
+	uint32_t group_sent, group_seen[LOAD_USERS_MAX];
 	uint8_t acks[POLL_MESSAGES][16];
 	size_t ack_count;
 	size_t turn;
@@ -118,9 +121,18 @@ send_some(struct driver *driver)
 		size_t to = (size_t)rand_r(&driver->random) %
 		    driver->load->users;
 
-		notes[i] = (struct note){ .sender = driver->index,
-			.number = ++driver->sent[to] };
-		memcpy(messages[i].recipient_key, driver->all[to].user.key, 32);
+		memset(&notes[i], 0, sizeof(notes[i]));
+		notes[i].sender = driver->index;
+		notes[i].is_to_group = driver->load->is_grouped && i % 2 == 0;
+		notes[i].number = notes[i].is_to_group ?
+		    ++driver->group_sent : ++driver->sent[to];
+		if (notes[i].is_to_group) {
+			messages[i].group_id = GROUP_ID;
+			messages[i].epoch = 1;
+		} else {
+			memcpy(messages[i].recipient_key,
+			    driver->all[to].user.key, 32);
+		}
 		messages[i].ciphertext =
 		    bytes_make(&notes[i], sizeof(notes[i]));
 	}
@@ -158,7 +170,10 @@ poll_some(struct driver *driver)
 		CHECK(poll.messages[i].ciphertext.size == sizeof(note));
 		memcpy(&note, poll.messages[i].ciphertext.data, sizeof(note));
 		CHECK(note.sender < driver->load->users);
-		CHECK(note.number == ++driver->seen[note.sender]);
+		CHECK(note.is_to_group == (poll.messages[i].group_id != 0));
+		CHECK(note.number == (note.is_to_group ?
+		    ++driver->group_seen[note.sender] :
+		    ++driver->seen[note.sender]));
 		memcpy(driver->acks[i], poll.messages[i].id, 16);
 	}
 	driver->ack_count = count;
@@ -203,10 +218,23 @@ finish_and_compare(struct driver *drivers, size_t count)
 			continue;
 	}
 	for (size_t from = 0; from < count; from++) {
-		for (size_t to = 0; to < count; to++)
+		for (size_t to = 0; to < count; to++) {
 			CHECK(drivers[from].sent[to] ==
 			    drivers[to].seen[from]);
+			CHECK(drivers[to].group_seen[from] ==
+			    (from == to ? 0 : drivers[from].group_sent));
+		}
 	}
+}
+
+static void
+make_group(const struct load *load)
+{
+	fixture_sql(load->conninfo, "INSERT INTO groups SELECT %d, 1, 1, 'all',"
+	    " id, k, k, k, k FROM accounts,"
+	    " lateral (SELECT sha256('') AS k) AS hashes LIMIT 1;"
+	    "INSERT INTO group_members SELECT %d, id, 1 FROM accounts",
+	    GROUP_ID, GROUP_ID);
 }
 
 void
@@ -224,6 +252,8 @@ load_run(const struct load *load)
 			.index = (uint32_t)i, .random = (unsigned)i };
 		user_sign_up(load->stores[0], &drivers[i].user, name);
 	}
+	if (load->is_grouped)
+		make_group(load);
 	if (load->disturb != NULL)
 		CHECK(pthread_create(&disturbance.thread, NULL, disturb,
 		    &disturbance) == 0);

@@ -19,6 +19,7 @@ struct load {
 	size_t users;            /* at most LOAD_USERS_MAX */
 	size_t requests;         /* of each user */
 	bool is_doubled;         /* each Send goes through both at once */
+	bool is_grouped;         /* every other message is to all at once */
 	/* Runs beside, on a thread of its own, until *is_over. May be NULL. */
 	void (*disturb)(const struct load *load, atomic_bool *is_over);
 	const char *conninfo;

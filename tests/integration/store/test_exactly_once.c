@@ -80,7 +80,7 @@ kill_sessions(const struct load *load, atomic_bool *is_over)
 		fixture_sql(load->conninfo, "SELECT count(pg_terminate_backend("
 		    "pid)) FROM pg_stat_activity WHERE datname ="
 		    " current_database() AND pid <> pg_backend_pid()");
-		usleep(15000);
+		usleep(50000);
 	}
 }
 
@@ -90,6 +90,21 @@ test_sessions_are_killed(void **state)
 	struct load load = load_make(2, NULL);
 
 	(void)state;
+	load.disturb = kill_sessions;
+	load_run(&load);
+	load_end(&load);
+}
+
+/* Bodies that are shared, swept as fast as it goes. */
+static void
+test_a_group_while_sessions_are_killed(void **state)
+{
+	const struct store_options options = { .sweep_ms = 1 };
+	struct load load = load_make(2, &options);
+
+	(void)state;
+	load.is_grouped = true;
+	load.requests = 15;
 	load.disturb = kill_sessions;
 	load_run(&load);
 	load_end(&load);
@@ -156,6 +171,7 @@ main(void)
 		cmocka_unit_test(test_every_send_through_two_stores_at_once),
 		cmocka_unit_test(test_small_queue),
 		cmocka_unit_test(test_sessions_are_killed),
+		cmocka_unit_test(test_a_group_while_sessions_are_killed),
 		cmocka_unit_test(test_statements_are_cancelled),
 		cmocka_unit_test(test_postgresql_dies),
 	};
