@@ -223,8 +223,8 @@ is_self(const struct entering *entering, const struct signing_public_key *key)
  * no roster before its own, and knows that of itself alone.
  */
 static enum status
-has_joined(struct entering *entering, const struct roster_member *member,
-    bool *out)
+has_joined(
+    struct entering *entering, const struct roster_member *member, bool *out)
 {
 	const struct roster *roster = entering->roster;
 
@@ -439,17 +439,17 @@ tell_end(struct session *session, const struct state_group *group,
 	if ((st = reopen(session, group, &roster)) != STATUS_OK)
 		goto out;
 	if (end->status != GROUP_STATUS_LEFT)
-		author_key = end->author_key != NULL ? end->author_key
-						     : &roster.admin_key;
-	happening.author = roster_find(&roster, author_key);
+		author_key = end->author_key;
+	if (author_key != NULL &&
+	    (happening.author = roster_find(&roster, author_key)) == NULL)
+		goto out;
 	if (end->status == GROUP_STATUS_REMOVED) {
 		happening.event = GROUP_EVENT_REMOVED;
 		happening.text = bytes_from_string(vault_name(vault));
 	} else if (end->status == GROUP_STATUS_DELETED) {
 		happening.event = GROUP_EVENT_DELETED;
 	}
-	if (happening.author != NULL)
-		st = group_events_add(session, &happening);
+	st = group_events_add(session, &happening);
 out:
 	roster_clear(&roster);
 	return st;

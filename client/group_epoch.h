@@ -50,8 +50,8 @@ struct group_end {
 	 * are still entered, those from it on take us in again.
 	 */
 	uint32_t gone_epoch;
-	/* Whose name the event tells; NULL: oneself, or by the server's word
-	   alone the admin. Without an epoch yet there is no event. */
+	/* Whose name the event tells; NULL: LEFT by oneself, or by the server's
+	   word alone. Without an epoch yet there is no event. */
 	const struct signing_public_key *author_key;
 	bool is_own;           /* our doing: the event counts as shown */
 	uint64_t stored_at_ms; /* by the server's clock; 0: not known */

@@ -108,15 +108,20 @@ append_names(struct buf *line, struct bytes names)
  * it was given then.
  */
 static const char *
-sentence(enum group_event event)
+sentence(const struct message *message)
 {
-	switch (event) {
+	/* Nobody has signed it. */
+	bool is_rumour = *message->peer == '\0';
+
+	switch (message->event) {
 	case GROUP_EVENT_JOINED:
 		return "%p added %n to %g";
 	case GROUP_EVENT_LEFT:
 		return "%p has left %g";
 	case GROUP_EVENT_REMOVED:
-		return "%p removed %n from %g";
+		return is_rumour ? "The server says that %n is no member of %g "
+				   "any more"
+				 : "%p removed %n from %g";
 	case GROUP_EVENT_KEY_REFRESHED:
 		return "%p made a new key for %g";
 	case GROUP_EVENT_RENAMED:
@@ -124,7 +129,8 @@ sentence(enum group_event event)
 	case GROUP_EVENT_ADMIN_CHANGED:
 		return "%p handed %g over to %n";
 	case GROUP_EVENT_DELETED:
-		return "%p deleted %g";
+		return is_rumour ? "The server says that %g was deleted"
+				 : "%p deleted %g";
 	case GROUP_EVENT_KEY_WRONG:
 		return "WARNING: the key of %g that came from %p is NOT the "
 		       "one of this epoch.\n"
@@ -172,7 +178,7 @@ append_part(struct buf *line, char part, const struct message *message)
 enum status
 group_event_line_append(struct buf *line, const struct message *message)
 {
-	const char *text = sentence(message->event);
+	const char *text = sentence(message);
 	enum status st = STATUS_OK;
 
 	while (st == STATUS_OK && *text != '\0') {
@@ -222,8 +228,10 @@ group_event_line_json(const struct message *message, bool is_compared)
 	    "group_id", json_sprintf("%" PRIu64, message->group_id), "epoch",
 	    (json_int_t)message->epoch, "kind",
 	    group_event_name(message->event), "by",
-	    output_json_text(bytes_from_string(message->peer)), "names",
-	    names_json(bytes_make(message->text, message->text_size)),
+	    *message->peer != '\0'
+		? output_json_text(bytes_from_string(message->peer))
+		: json_null(),
+	    "names", names_json(bytes_make(message->text, message->text_size)),
 	    "sent_at", time_or_null(message->sent_at_ms), "stored_at",
 	    time_or_null(message->stored_at_ms), "author",
 	    message_author_name(message->author), "verified",

@@ -76,21 +76,21 @@ group_events_add(
 {
 	struct state *state = session_state(session);
 	uint8_t id[MESSAGE_ID_SIZE];
-	enum message_author author;
-	struct identity identity;
+	enum message_author author = MESSAGE_AUTHOR_UNVERIFIED;
+	struct identity identity = {0};
 	bool is_known;
 	enum status st;
 
-	if ((st = make_id(happening, id)) != STATUS_OK ||
-	    (st = state_incoming_is_known(state,
-		 &happening->author->signing_key, id, MESSAGE_KIND_GROUP_EVENT,
-		 &is_known)) != STATUS_OK ||
-	    is_known)
+	if (happening->author != NULL &&
+	    ((st = identify(session, happening->author, &identity)) !=
+		    STATUS_OK ||
+		(st = contacts_judge_author(session, &identity, &author)) !=
+		    STATUS_OK))
 		return st;
-	if ((st = identify(session, happening->author, &identity)) !=
-		STATUS_OK ||
-	    (st = contacts_judge_author(session, &identity, &author)) !=
-		STATUS_OK)
+	if ((st = make_id(happening, id)) != STATUS_OK ||
+	    (st = state_incoming_is_known(state, &identity.signing_key, id,
+		 MESSAGE_KIND_GROUP_EVENT, &is_known)) != STATUS_OK ||
+	    is_known)
 		return st;
 	return state_incoming_add(
 	    state, &(struct state_incoming){

@@ -18,7 +18,9 @@ struct group_happening {
 	uint64_t group_id;
 	uint32_t epoch;
 	enum group_event event;
-	const struct roster_member *author; /* whose doing it is */
+	/* Whose doing it is; NULL: nobody but the server says it, and the row
+	   has no name and no key. */
+	const struct roster_member *author;
 	struct bytes text;                  /* names, one a line */
 	/* Of the roster that shows it: with epoch and event it makes the id. */
 	const struct sha256_digest *roster_hash;

@@ -189,8 +189,8 @@ append_warnings(struct buf *line, const struct message *message)
 	struct bytes peer = bytes_from_string(message->peer);
 	enum status st = append_order(line, message);
 
-	/* In a group its admin has signed whose key it is. */
-	if (st == STATUS_OK && message->group_id == 0 &&
+	/* An event that nobody has signed says so itself. */
+	if (st == STATUS_OK && peer.size > 0 &&
 	    message->author == MESSAGE_AUTHOR_UNVERIFIED)
 		st = buf_append_string(line,
 		    "(Not verified: the server confirms no such author.)\n");
@@ -285,7 +285,7 @@ remark(const struct message *message)
 	case MESSAGE_AUTHOR_PINNED:
 		return "";
 	case MESSAGE_AUTHOR_UNVERIFIED:
-		return message->group_id == 0 ? " (author not verified)" : "";
+		return " (author not verified)";
 	case MESSAGE_AUTHOR_CONFLICTING:
 		return " (NOT signed with the author's known key)";
 	}

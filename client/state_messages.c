@@ -297,6 +297,7 @@ state_incoming_is_known(struct state *state,
 enum status
 state_incoming_add(struct state *state, const struct state_incoming *message)
 {
+	uint64_t author = AUTHOR_UNCHECKED;
 	struct sql sql;
 
 	assert(state->in_transaction);
@@ -308,9 +309,11 @@ state_incoming_add(struct state *state, const struct state_incoming *message)
 	sql_bind_text_bytes(&sql, message->text);
 	sql_bind_u64(&sql, message->sent_at_ms);
 	sql_bind_u64(&sql, message->stored_at_ms);
-	sql_bind_u64(&sql, message->is_author_pinned
-			       ? (uint64_t)MESSAGE_AUTHOR_PINNED
-			       : AUTHOR_UNCHECKED);
+	if (*message->peer == '\0') /* there is nobody to look up */
+		author = MESSAGE_AUTHOR_UNVERIFIED;
+	else if (message->is_author_pinned)
+		author = MESSAGE_AUTHOR_PINNED;
+	sql_bind_u64(&sql, author);
 	sql_bind_u64(&sql, message->order);
 	sql_bind_u64(&sql, message->missing_before);
 	sql_bind_u64(&sql, message->is_shown ? SHOWN_DONE : SHOWN_NEW);

@@ -94,7 +94,8 @@ struct state_incoming {
 	uint64_t stored_at_ms;
 	enum message_order order;
 	uint64_t missing_before;
-	bool is_author_pinned; /* false: still to be looked up */
+	/* false: still to be looked up, or nobody if peer is empty */
+	bool is_author_pinned;
 	bool is_shown;         /* already */
 	uint64_t group_id;     /* 0: between two users */
 	uint32_t epoch;

@@ -224,8 +224,9 @@ class Epochs(GroupTest):
         update.farewells = []
         admin.submit(update)
         self.refused(device, user, "not a member", "team")
-        self.assertEqual([m["kind"] for m in device.poll(user)],
-                         ["removed"])
+        self.assertEqual([(m["kind"], m["by"], m["author"])
+                          for m in device.poll(user)],
+                         [("removed", None, "unverified")])
         admin.update_group(group, added=[user])
         device.poll(user)
         device.send(user, "@team", "back")

@@ -62,6 +62,24 @@ test_group_event_line_in_words(void **state)
 	assert_event(GROUP_EVENT_DELETED, "", "client#2 deleted team");
 }
 
+/* What the server alone says is nobody's doing. */
+static void
+test_group_event_line_without_an_author(void **state)
+{
+	struct message message = happened(GROUP_EVENT_REMOVED, "client#3");
+	json_t *object;
+
+	(void)state;
+	message.peer = (char *)(uintptr_t) "";
+	assert_line(&message,
+	    "The server says that client#3 is no member of team any more");
+	object = group_event_line_json(&message, false);
+	assert_true(json_is_null(json_object_get(object, "by")));
+	json_decref(object);
+	message.event = GROUP_EVENT_DELETED;
+	assert_line(&message, "The server says that team was deleted");
+}
+
 static void
 test_group_event_line_warnings_are_loud(void **state)
 {
@@ -153,6 +171,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_group_event_line_in_words),
+	    cmocka_unit_test(test_group_event_line_without_an_author),
 	    cmocka_unit_test(test_group_event_line_warnings_are_loud),
 	    cmocka_unit_test(test_group_event_line_of_many),
 	    cmocka_unit_test(test_group_event_line_is_sanitized),

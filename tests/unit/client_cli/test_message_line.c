@@ -232,12 +232,13 @@ test_message_line_of_a_group(void **state)
 	    &message, 0, "2026-03-04 05:06  client#2 to team: salam mashti");
 	assert_history(
 	    &message, 10, "2026-03-04 05:06  client#2    salam mashti");
-	/* Its admin has signed whose key it is. */
 	message.author = MESSAGE_AUTHOR_UNVERIFIED;
 	assert_arrival(&message, false, STORED_MS + 1000,
+	    "(Not verified: the server confirms no such author.)\n"
 	    "client#2 has sent a message to team: salam mashti");
-	assert_history(
-	    &message, 0, "2026-03-04 05:06  client#2 to team: salam mashti");
+	assert_history(&message, 0,
+	    "2026-03-04 05:06  client#2 to team: salam mashti (author not "
+	    "verified)");
 	message.author = MESSAGE_AUTHOR_CONFLICTING;
 	message.order = MESSAGE_ORDER_MISSING;
 	message.missing_before = 2;
@@ -306,6 +307,15 @@ test_message_line_of_an_event(void **state)
 	    "Somebody else may have done it, or the key was replaced: ask in "
 	    "another way.\n"
 	    "client#2 added client#3 to team");
+	message.author = MESSAGE_AUTHOR_UNVERIFIED;
+	message.event = GROUP_EVENT_REMOVED;
+	message.peer = (char *)(uintptr_t) "";
+	assert_arrival(&message, false, STORED_MS,
+	    "The server says that client#3 is no member of team any more");
+	message = in_group("client#3");
+	message.kind = MESSAGE_KIND_GROUP_EVENT;
+	message.event = GROUP_EVENT_JOINED;
+	message.author = MESSAGE_AUTHOR_CONFLICTING;
 	assert_json(&message, false,
 	    "{\"event\":\"group_event\",\"id\":"
 	    "\"6b1f0000000000000000000000000000\",\"group\":\"team\","
