@@ -15,6 +15,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]
 import harness  # noqa: E402
 import peyk_groups  # noqa: E402
 import pexpect  # noqa: E402
+from peyk_client import payload  # noqa: E402
+from peyk_group_server import LyingGroupServer  # noqa: E402
 
 KILLED = -9
 POINTS = ("request.begun", "request.prepared", "request.stored",
@@ -315,6 +317,96 @@ class Crashes(GroupTest):
         self.assertEqual(ran.code, KILLED, ran)
         device.send(user, "@team", "hello")
         self.assertEqual(self.texts(reader), [(1, "hello")])
+
+
+class Liar(LyingGroupServer):
+    """Answers a Send as `lie` says, and stores nothing then."""
+
+    lie = None  # called with the number of messages: results, or a Refusal
+    told = 0    # how often it lied
+
+    def _send(self, sender, body):
+        if self.lie is None:
+            return super()._send(sender, body)
+        self.told += 1
+        count = len(payload.SendRequest.FromString(body).messages)
+        return payload.SendResponse(
+            results=self.lie(count)).SerializeToString()
+
+
+def outcome(value):
+    return lambda count: [payload.SendResult(outcome=value)] * count
+
+
+class Lies(GroupTest):
+    """What a server may say instead of the truth: nothing is lost or sent
+    twice, and nothing loops."""
+
+    serve = False
+
+    def setUp(self):
+        self.lying = Liar().start()
+        self.addCleanup(self.lying.stop)
+        self.server = self.lying
+        self.admin, self.group, self.device, self.user = self.team()
+
+    def tearDown(self):
+        self.server = None
+        super().tearDown()
+
+    def send(self, text, code):
+        return self.device.peyk("send", "--as", self.user, "@team",
+                                text).expect(code)
+
+    def test_no_epoch_is_right(self):
+        """STALE_EPOCH, and no new key: asked once for each epoch."""
+        self.lying.lie = outcome(payload.SEND_OUTCOME_STALE_EPOCH)
+        self.assert_clear(self.send("one", 3), "next key")
+        self.assert_clear(self.send("two", 3), "next key")
+        self.device.poll(self.user)
+        self.assertEqual(self.lying.told, 1)
+        self.admin.update_group(self.group)
+        self.assert_clear(self.send("three", 3), "next key")
+        self.assertEqual(self.lying.told, 2)
+        self.lying.lie = None
+        self.admin.update_group(self.group)
+        self.device.poll(self.user)
+        self.assertEqual(self.texts(self.admin), [
+            (3, text) for text in ("one", "two", "three")])
+
+    def test_refusals(self):
+        """The message is told as refused, and the next one follows the one
+        before it: chain and counter went back."""
+        def refuse(_count):
+            raise LyingGroupServer.Refusal(3, "not like that")
+        self.send("before", 0)
+        lies = (refuse, lambda _: [], outcome(0), outcome(99),
+                outcome(payload.SEND_OUTCOME_STORED),  # under no id
+                outcome(payload.SEND_OUTCOME_STALE_RECIPIENT),
+                lambda n: outcome(payload.SEND_OUTCOME_STALE_EPOCH)(n + 1))
+        for i, lie in enumerate(lies):
+            with self.subTest(i):
+                self.lying.lie = lie
+                self.assert_clear(self.send("refused", 6), "refused")
+                self.lying.lie = None
+                self.send(f"after {i}", 0)
+        self.assertEqual([text for _, text in self.texts(self.admin)],
+                         ["before"] + [f"after {i}"
+                                       for i in range(len(lies))])
+
+    def test_not_a_member(self):
+        """UNKNOWN_GROUP to a member: it is out until an update comes."""
+        self.send("before", 0)
+        self.lying.lie = outcome(payload.SEND_OUTCOME_UNKNOWN_GROUP)
+        for _ in range(2):
+            self.assert_clear(self.send("refused", 6), "not a member")
+        self.assertEqual(self.lying.told, 1)
+        self.lying.lie = None
+        self.admin.update_group(self.group)
+        self.device.poll(self.user)
+        self.send("after", 0)
+        self.assertEqual(self.texts(self.admin),
+                         [(1, "before"), (2, "after")])
 
 
 class Chat(GroupTest):
