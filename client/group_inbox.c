@@ -14,8 +14,9 @@
 #include "wire/limits.h"
 #include "wire/unpack.h"
 
-/* Items that one transaction works off. */
+/* Items that one transaction works off, and keys that it may make for them. */
 #define BATCH_MAX 256
+#define BATCH_KEYS_MAX 8192
 
 /* ---- Into the queue ---- */
 
@@ -197,14 +198,18 @@ run_batch(struct group_work *work, int64_t *after, bool *is_last)
 		return st;
 	st = state_group_items_list(
 	    work->state, *after, BATCH_MAX, &items, &count);
+	work->keys_made = 0;
+	*is_last = count < BATCH_MAX;
 	for (size_t i = 0; i < count && st == STATUS_OK; i++) {
 		st = work_off(work, &items[i]);
 		*after = items[i].number;
 		/* Skipping one roster is enough to look for others again. */
-		if (work->may_skip_rosters && work->has_entered)
+		if (work->keys_made > BATCH_KEYS_MAX ||
+		    (work->may_skip_rosters && work->has_entered)) {
+			*is_last = false;
 			break;
+		}
 	}
-	*is_last = count < BATCH_MAX;
 	if (st == STATUS_OK)
 		st = state_commit(work->state);
 	state_rollback(work->state);

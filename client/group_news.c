@@ -179,6 +179,7 @@ enter(struct group_work *work, const struct update *update, bool is_missed)
 	enum status st = group_epoch_enter(work->session, &entry);
 
 	work->has_entered = true;
+	work->keys_made += update->roster.member_count;
 	group_work_forget(work);
 	return st;
 }

@@ -114,6 +114,7 @@ find_key(struct reading *reading)
 			       sizeof(*reading->skipped))) == NULL)
 		return STATUS_NOMEM;
 	reading->skipped_count = (size_t)passed;
+	reading->work->keys_made += reading->skipped_count;
 	for (size_t i = 0; i < reading->skipped_count; i++)
 		if ((st = e2ee_group_chain_step(
 			 &reading->chain, &reading->skipped[i])) != STATUS_OK)

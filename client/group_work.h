@@ -25,6 +25,9 @@ struct group_work {
 	bool may_skip_rosters; /* those that are missing will not come */
 	bool has_entered;      /* something changed that others wait for */
 	bool has_waiting;      /* something waits */
+	/* Keys that were made in this transaction: a bound on how long it may
+	   keep the database from others. */
+	size_t keys_made;
 
 	/* Authors to be looked up, and those that were; canonical names. */
 	struct state_names unknown;

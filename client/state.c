@@ -100,6 +100,7 @@ open_database(
 	return run_script(state, "PRAGMA cipher_compatibility = 3;"
 				 "PRAGMA cipher_page_size = 4096;"
 				 "PRAGMA temp_store = MEMORY;"
+				 "PRAGMA secure_delete = ON;"
 				 "PRAGMA synchronous = FULL;"
 				 "PRAGMA foreign_keys = ON;");
 }
