@@ -14,6 +14,7 @@
 #include "client/chat_link.h"
 #include "client/chat_peer.h"
 #include "client/command_table.h"
+#include "client/group_sending.h"
 #include "client/history.h"
 #include "client/interrupt.h"
 #include "client/line_reader.h"
@@ -160,7 +161,7 @@ note_waiting(struct chat *chat, const struct chat_event *event)
 	bool is_waiting = event->kind == CHAT_EVENT_WAITING;
 
 	if (is_waiting && !chat->has_waiting)
-		complain(chat, EXIT_CODE_UNREACHABLE,
+		say(chat, "waiting",
 		    "The group's next key has not come yet: what you write "
 		    "waits for it, and is sent then.");
 	chat->has_waiting = is_waiting;
@@ -612,6 +613,27 @@ run_on_pipe(struct chat *chat)
 
 /* ---- both */
 
+/* Lines to a group that wait for its next key still. */
+static enum exit_code
+account_for_waiting(struct chat *chat)
+{
+	struct client_error error = {0};
+	bool is_waiting = false;
+
+	if (!chat->peer.is_group)
+		return chat->exit;
+	if (group_sending_is_waiting(chat->application->session,
+		&chat->peer.group, &is_waiting, &error) != STATUS_OK)
+		return application_fail(chat->application, &error);
+	if (!is_waiting)
+		return chat->exit;
+	return output_error(&chat->application->output,
+	    chat->exit != EXIT_CODE_DONE ? chat->exit : EXIT_CODE_UNREACHABLE,
+	    "Messages to the group wait for its next key.",
+	    "A later peyk command of this account sends them, as soon as the "
+	    "key is there.");
+}
+
 /* What is left unsent, if anything. */
 static enum exit_code
 account_for_unsent(struct chat *chat)
@@ -622,7 +644,7 @@ account_for_unsent(struct chat *chat)
 	char text[256];
 
 	if (pending == 0)
-		return chat->exit;
+		return account_for_waiting(chat);
 	(void)snprintf(text, sizeof(text),
 	    "%zu of the lines that were typed %s not known to be sent.",
 	    pending, pending == 1 ? "is" : "are");

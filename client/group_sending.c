@@ -318,23 +318,37 @@ group_sending_apply(struct session *session, uint64_t sequence,
 
 /* ---- Request after request ---- */
 
-/* Whether something is to be added, or waits. */
 static enum status
-has_more(struct session *session, const struct sending *sending, bool *out,
+has_waiting(struct session *session, uint64_t group_id, bool *out,
     struct client_error *error)
 {
 	struct message_list waiting = {0};
 	enum status st;
 
-	*out = true;
-	if (sending->added < sending->picked)
-		return STATUS_OK;
-	if ((st = state_group_outgoing_waiting(session_state(session),
-		 sending->group_id, 1, &waiting)) != STATUS_OK)
+	if ((st = state_group_outgoing_waiting(
+		 session_state(session), group_id, 1, &waiting)) != STATUS_OK)
 		return state_error(error, st);
 	*out = waiting.count > 0;
 	message_list_clear(&waiting);
 	return STATUS_OK;
+}
+
+enum status
+group_sending_is_waiting(struct session *session, const struct group *group,
+    bool *out, struct client_error *error)
+{
+	return has_waiting(session, group->id, out, error);
+}
+
+/* Whether something is to be added, or waits. */
+static enum status
+has_more(struct session *session, const struct sending *sending, bool *out,
+    struct client_error *error)
+{
+	*out = true;
+	return sending->added < sending->picked
+		   ? STATUS_OK
+		   : has_waiting(session, sending->group_id, out, error);
 }
 
 /* What the reply says of us, and of messages that are none of the caller's. */

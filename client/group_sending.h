@@ -1,6 +1,7 @@
 #ifndef PEYK_CLIENT_GROUP_SENDING_H
 #define PEYK_CLIENT_GROUP_SENDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/status.h"
@@ -40,6 +41,10 @@ MUST_CHECK enum status group_send(struct session *session,
  */
 MUST_CHECK enum status group_sending_resume(
     struct session *session, struct client_error *error);
+
+/* Whether messages to the group wait for a key. */
+MUST_CHECK enum status group_sending_is_waiting(struct session *session,
+    const struct group *group, bool *out, struct client_error *error);
 
 /*
  * groups_find(), which receives (without showing) where the group is not known:

@@ -40,6 +40,12 @@ class GroupTest(harness.PeykTest):
         device.poll(user)
         return admin, group, device, user
 
+    def give_wrong_key(self, admin, group, user):
+        """A new epoch, in which the user can neither read nor write."""
+        update = admin.draft_update(group)
+        update.admin_secrets[admin.people[user].signing_key] = bytes(32)
+        admin.submit(update)
+
     def texts(self, member):
         """What a member gets: whole, once, in order; (epoch, text) each."""
         got = [m for m in member.drain()
@@ -181,11 +187,7 @@ class Epochs(GroupTest):
     def test_waits_for_a_key(self):
         """An epoch without a usable key: kept, in order, and sent later."""
         admin, group, device, user = self.team()
-        update = admin.draft_update(group)
-        update.commit().sign()
-        key = admin.people[user].signing_key
-        update.admin_secrets[key] = bytes(32)
-        admin.submit(update)
+        self.give_wrong_key(admin, group, user)
         for text in ("first", "second"):
             ran = device.peyk("send", "--as", user, "@team", text).expect(3)
             self.assert_clear(ran, "waits", "next key")
@@ -461,6 +463,27 @@ class Chat(GroupTest):
                           for o in sent],
                          [("@team", str(group.id), "stored")])
         self.assertEqual(self.texts(admin), [(1, "hello")])
+
+    def test_lines_wait_for_a_key(self):
+        """And are sent as soon as it comes, while the chat goes on."""
+        admin, group, device, user = self.team()
+        self.give_wrong_key(admin, group, user)
+        chat = device.start("chat", user, "@team")
+        chat.type("one\n")
+        harness.poll_until(lambda: "waits for it" in chat.err,
+                           "the chat says that the line waits")
+        ran = device.peyk("chat", user, "@team", input="two\n").expect(3)
+        self.assert_clear(ran, "wait for its next key")
+        self.assertEqual(self.texts(admin), [])
+        admin.update_group(group)
+        harness.poll_until(
+            lambda: self.outcomes(device, user)
+            == [("one", "stored"), ("two", "stored")], "the lines are sent")
+        chat.type("three\n")
+        chat.close_input()
+        chat.end().expect(0)
+        self.assertEqual(self.texts(admin), [
+            (3, text) for text in ("one", "two", "three")])
 
     def test_not_a_member_any_more(self):
         admin, group, device, user = self.team()
