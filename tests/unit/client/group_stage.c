@@ -36,12 +36,23 @@ static struct person people[STAGE_PEOPLE] = {
 };
 static const struct signing_public_key server = {.bytes = {7, 8, 9}};
 static char home[256];
+static struct buf told;
+
+static void
+hear(void *arg, const struct notice *notice)
+{
+	(void)arg;
+	if (notice->kind == NOTICE_SET_ASIDE)
+		assert_ok(buf_append_string(&told, notice->text));
+}
+
 /* Nobody listens there: what would be looked up is not. */
 static struct client_options options = {
     .home = home,
     .server = SERVER,
     .uses_plaintext = true,
     .timeout_ms = 1,
+    .notice = hear,
 };
 static struct account *account;
 static struct session *session;
@@ -124,6 +135,7 @@ stage_open(const char *folder, unsigned pinned)
 
 	(void)snprintf(home, sizeof(home), "%s", folder_path(folder));
 	make_account();
+	buf_init(&told, 1 << 16);
 	assert_ok(account_open(&options, BYTES_LITERAL("hassan"),
 	    BYTES_LITERAL(PASSWORD), &account, &error));
 	assert_ok(session_open(account, &session, &error));
@@ -146,6 +158,7 @@ stage_close(void)
 	for (int i = 0; i < STAGE_PEOPLE; i++)
 		buf_clear(&people[i].statement);
 	buf_clear(&last_message);
+	buf_clear(&told);
 	session_close(session);
 	account_free(account);
 	session = NULL;
@@ -522,4 +535,11 @@ stage_assert_set_aside(uint64_t expected)
 
 	assert_ok(state_set_aside_count_untold(stage_state(), NULL, &count));
 	assert_int_equal(count, expected);
+}
+
+void
+stage_assert_told(const char *expected)
+{
+	assert_bytes(buf_bytes(&told), bytes_from_string(expected));
+	buf_reset(&told);
 }

@@ -121,4 +121,7 @@ void stage_assert_history(const char *expected);
 
 void stage_assert_set_aside(uint64_t expected);
 
+/* The notices since the last time; they are told by what the test calls. */
+void stage_assert_told(const char *expected);
+
 #endif

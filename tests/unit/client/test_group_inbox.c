@@ -8,6 +8,7 @@
 #include "client/group_epoch.h"
 #include "client/group_inbox.h"
 #include "client/groups.h"
+#include "client/incoming_told.h"
 #include "client/state_group_outgoing.h"
 #include "client/state_group_queue.h"
 #include "client/state_groups.h"
@@ -84,6 +85,14 @@ arrive_plain(const struct stage_epoch *epoch, enum stage_person sender,
 					      .id = id,
 					      .text = text,
 					  });
+}
+
+static void
+tell(void)
+{
+	struct client_error error;
+
+	assert_ok(incoming_tell_set_aside(stage_session(), &error));
 }
 
 /* ---- Joining ---- */
@@ -170,6 +179,13 @@ test_join_refuses_another_key_than_the_pinned(void **unused)
 	assert_no_group();
 	assert_queue(0);
 	stage_assert_set_aside(1);
+	tell();
+	stage_assert_told(
+	    "WARNING: 1 invitation to a group was set aside: it is signed by "
+	    "another key than the one that is pinned to its author's name. "
+	    "Somebody may be pretending to be that contact.");
+	tell();
+	stage_assert_told("");
 	end(&first, NULL);
 }
 
@@ -615,6 +631,10 @@ test_message_that_is_damaged_moves_nothing(void **unused)
 	stage_process(true);
 	stage_assert_set_aside(2);
 	stage_assert_history("sara joined hassan,nadia,reza; reza: salam");
+	tell();
+	stage_assert_told("2 messages to groups could not be read and were set "
+			  "aside: they are damaged, repeated, or older than "
+			  "the keys that are left.");
 	end(&first, NULL);
 }
 
@@ -898,6 +918,39 @@ test_leaving_reads_on_up_to_the_leave(void **unused)
 
 /* ---- The queue ---- */
 
+/* What waits to be acknowledged may come again, and was worked off before. */
+static void
+test_queue_takes_no_repetition(void **unused)
+{
+	static const uint8_t id[STATE_INBOX_ID_SIZE] = {1};
+	Peyk__V1__InboxMessage message = PEYK__V1__INBOX_MESSAGE__INIT;
+
+	(void)unused;
+	stage_open("repetition", 0);
+	message.group_id = STAGE_GROUP;
+	message.epoch = 1;
+	assert_ok(state_begin(stage_state()));
+	assert_ok(group_inbox_add(stage_session(), &message, id, 0));
+	assert_ok(group_inbox_add(stage_session(), &message, id, 0));
+	assert_queue(1);
+	assert_ok(state_ack_add(stage_state(), id));
+	assert_ok(state_commit(stage_state()));
+	stage_process(true);
+	assert_queue(0);
+	stage_assert_set_aside(1);
+	assert_ok(state_begin(stage_state()));
+	assert_ok(group_inbox_add(stage_session(), &message, id, 0));
+	/* Two things at once are nothing. */
+	message.roster.data = message.leave.data = (uint8_t *)(uintptr_t)id;
+	message.roster.len = message.leave.len = 1;
+	assert_ok(group_inbox_add(stage_session(), &message,
+	    (const uint8_t[STATE_INBOX_ID_SIZE]){2}, 0));
+	assert_ok(state_commit(stage_state()));
+	assert_queue(0);
+	stage_assert_set_aside(2);
+	end(NULL, NULL);
+}
+
 static void
 test_queue_is_bounded(void **unused)
 {
@@ -963,6 +1016,7 @@ main(void)
 	    cmocka_unit_test(test_leave_is_told_once),
 	    cmocka_unit_test(test_leave_of_an_epoch_to_come_waits),
 	    cmocka_unit_test(test_leaving_reads_on_up_to_the_leave),
+	    cmocka_unit_test(test_queue_takes_no_repetition),
 	    cmocka_unit_test(test_queue_is_bounded),
 	};
 
