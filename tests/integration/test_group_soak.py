@@ -7,10 +7,11 @@ killed at random, while its admin makes new keys, renames it and hands it over.
                                                     killed, 2,000 messages
     … --seed 7                                      another course of things
 
-At the end everybody has every message it was entitled to exactly once, and
-none it was not entitled to, and all agree on the roster of every epoch. What
-is true of messages, epochs and rosters is what one more member saw: a member
-of the second implementation (tests/support/peyk_groups.py), which stays.
+The server is killed now and then, too. At the end everybody has every message
+it was entitled to exactly once, and none it was not entitled to, and all agree
+on the roster of every epoch. What is true of messages, epochs and rosters is
+what one more member saw: a member of the second implementation
+(tests/support/peyk_groups.py), which stays.
 """
 
 import collections
@@ -40,16 +41,17 @@ class Size:
     first: int      # of them in the group from the beginning
     victims: int    # whose processes are killed
     kills: int
+    server_kills: int
     operations: int  # joins, leaves, refreshes, …
     messages: int
     ahead: int      # messages that may be under way
     deadline: float
 
 
-SHORT = Size(members=10, first=6, victims=3, kills=8, operations=8,
-             messages=200, ahead=30, deadline=300.0)
-FULL = Size(members=50, first=30, victims=10, kills=80, operations=60,
-            messages=2000, ahead=100, deadline=900.0)
+SHORT = Size(members=10, first=6, victims=3, kills=10, server_kills=1,
+             operations=12, messages=300, ahead=30, deadline=300.0)
+FULL = Size(members=50, first=30, victims=10, kills=80, server_kills=4,
+            operations=60, messages=2000, ahead=100, deadline=900.0)
 
 # Who leaves at the very moment when a message is stored may have it or not:
 # the server tells both times in milliseconds, as each transaction begins.
@@ -363,7 +365,7 @@ class Soak(harness.PeykTest):
         device = self.people[who].device
         process = device.start("--json", *command, "--as", who, stdin=None)
         with contextlib.suppress(Exception):
-            process.process.wait(self.rng.uniform(0.05, 1.5))
+            process.process.wait(self.rng.uniform(0.2, 1.5))
         process.kill()
         harness.no_sanitizer_report(process.err, who)
         self.killed_operations += 1
@@ -374,12 +376,18 @@ class Soak(harness.PeykTest):
         """Messages and kills, while operate() changes the group."""
         size = self.size
         kills = sorted(self.rng.sample(range(size.messages), size.kills))
-        while (self.count() < size.messages or kills
+        ends = sorted(self.rng.sample(range(size.messages),
+                                      size.server_kills))
+        while (self.count() < size.messages or kills or ends
                or changing.is_alive()) and not self.errors:
             while kills and kills[0] <= self.count():
                 kills.pop(0)
                 self.people[self.rng.choice(self.victims)].kill(
                     self.rng.choice(["polling", "sending"]))
+            if ends and ends[0] <= self.count():
+                ends.pop(0)
+                self.server.kill()
+                self.server.start()
             # Some pass while a change is made, not all of them.
             under_way = sum(p.under_way(self.observer.seen)
                             for p in self.people.values())
@@ -499,8 +507,8 @@ class Soak(harness.PeykTest):
             self.check_rosters(person, group)
         kills = sum(p.kills for p in self.people.values())
         self.note(f"{self.count()} messages in {group.epoch} epochs, "
-                  f"{kills} kills of programs and {self.killed_operations} "
-                  "of changes, " + ", ".join(
+                  f"{kills} kills of programs, {self.killed_operations} of "
+                  f"changes, {size.server_kills} of the server, " + ", ".join(
                       f"{n} {what}" for what, n in sorted(self.done.items())))
         self.assertEqual(kills, size.kills)
 
