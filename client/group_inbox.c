@@ -11,6 +11,7 @@
 #include "client/group_reading.h"
 #include "client/group_work.h"
 #include "client/session_request.h"
+#include "client/state_acks.h"
 #include "wire/limits.h"
 #include "wire/unpack.h"
 

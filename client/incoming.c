@@ -15,6 +15,7 @@
 #include "client/group_work.h"
 #include "client/incoming_told.h"
 #include "client/session_request.h"
+#include "client/state_acks.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
 #include "e2ee/direct.h"

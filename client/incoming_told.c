@@ -6,6 +6,7 @@
 
 #include "client/group_work.h"
 #include "client/session_request.h"
+#include "client/state_acks.h"
 #include "client/state_messages.h"
 
 /* Reasons with words of their own. */

@@ -9,7 +9,7 @@
 #include "base/crash.h"
 #include "client/group_effects.h"
 #include "client/session_core.h"
-#include "client/state_messages.h"
+#include "client/state_acks.h"
 #include "client/state_seals.h"
 #include "gen/peyk/v1/messenger.grpc-c.h"
 #include "wire/limits.h"

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "client/state.h"
-#include "client/state_messages.h"
+#include "client/state_acks.h"
 
 /*
  * What arrived for groups and is still to be worked off (client/group_inbox.h),

@@ -16,8 +16,8 @@
 #include "crypto/keys.h"
 
 /*
- * The one catalogue of SQL, and how a statement is run. For client/state*.c
- * only.
+ * The one catalogue of SQL (client/state_schema.c, state_statements.c), and how
+ * a statement is run. For client/state*.c only.
  */
 
 /* PRAGMA user_version of the newest schema. */

@@ -11,6 +11,7 @@
 #include "client/account.h"
 #include "client/group_inbox.h"
 #include "client/home.h"
+#include "client/state_acks.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
 #include "e2ee/direct.h"

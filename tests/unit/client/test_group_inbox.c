@@ -9,6 +9,7 @@
 #include "client/group_inbox.h"
 #include "client/groups.h"
 #include "client/incoming_told.h"
+#include "client/state_acks.h"
 #include "client/state_group_outgoing.h"
 #include "client/state_group_queue.h"
 #include "client/state_groups.h"

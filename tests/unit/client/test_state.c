@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "client/state.h"
+#include "client/state_acks.h"
 #include "client/state_contacts.h"
 #include "client/state_messages.h"
 #include "client/state_seals.h"
