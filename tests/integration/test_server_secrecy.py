@@ -210,8 +210,8 @@ class Secrecy(harness.PeykTest):
 
 
 class SecrecyOfGroups(harness.PeykTest):
-    """R18: a group in use, and then a look everywhere for what its members
-    know: its secrets, chains, message keys, letters and texts."""
+    """R18: a group of both implementations in use, and then a look everywhere
+    for what its members know: its secrets, chains, message keys, texts."""
 
     tls = False
     WORDS = "the key lies behind the نارنج tree, number "
@@ -228,14 +228,20 @@ class SecrecyOfGroups(harness.PeykTest):
         for member in cls.members:
             member.sign_up()
         sara, hassan, reza = cls.members
-        cls.texts = []
+        cls.peyk = Device(cls.server, address=f"127.0.0.1:{cls.proxy.port}")
+        cls.peyk.signup("nadia#group")
+        cls.texts, cls.heard = [], []
 
         def talk(*who):
             for member in who:
-                member.drain()
+                cls.heard += member.drain()
                 cls.texts.append(f"{cls.WORDS}{len(cls.texts)}")
                 member.send_group(cls.group, cls.texts[-1:])
-        cls.group = sara.create_group("orchard", [hassan.name, reza.name])
+            cls.texts.append(f"{cls.WORDS}{len(cls.texts)}")
+            cls.peyk.poll("nadia#group")
+            cls.peyk.send("nadia#group", f"@{cls.group.id}", cls.texts[-1])
+        cls.group = sara.create_group("orchard", [
+            hassan.name, reza.name, "nadia#group"])
         talk(sara, hassan, reza)
         sara.update_group(cls.group)
         talk(hassan, sara)
@@ -257,9 +263,9 @@ class SecrecyOfGroups(harness.PeykTest):
         for epoch, secret in self.epochs().items():
             yield "admin_secret", secret.admin_secret
             yield "group secret", secret.group_secret
-            for member in self.members:
+            for m in self.members[0].group(self.group).rosters[epoch].members:
                 chain = keys.Chain.of(secret.group_secret, self.group.id,
-                                      epoch, member.key)
+                                      epoch, m.signing_key)
                 for _ in range(3):
                     yield "chain key", chain.key
                     yield "message key", chain.step()
@@ -286,6 +292,9 @@ class SecrecyOfGroups(harness.PeykTest):
 
     def test_R18_database(self):
         self.assertEqual(sorted(self.epochs()), [1, 2, 3, 4, 5])
+        heard = {text for who, text in pg.texts(self.heard)
+                 if who == "nadia#group"}
+        self.assertGreater(len(heard), 3, "expected peyk to have taken part")
         self.assert_nowhere(self.secrets(), database_places(self.server))
 
     def test_R18_server_files_and_log(self):
