@@ -47,9 +47,7 @@ class CrashTest(harness.PeykTest):
 class Client(CrashTest):
     """peyk dies; the next run finishes or never began."""
 
-    # Those of groups are test_groups.py's.
-    points = [p for p in harness.crash_points(*CLIENT_FOLDERS)
-              if not p.startswith("group.")]
+    points = harness.crash_points(*CLIENT_FOLDERS)
     # What calls by hand pass through; the rest cannot reach some of it.
     seal_points = ("seal.sealed", "seal.stored")
     open_points = ("open.printed", "request.replied", "request.applied",
