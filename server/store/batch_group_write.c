@@ -4,9 +4,8 @@
 
 /* Groups that change: their locks in stage 2, their rows in stage 3. */
 
-/* Whether it changes a group that is there already. */
-static bool
-is_touching(const struct work *work)
+bool
+batch_is_touching(const struct work *work)
 {
 	return work->is_tried && work->change != NULL &&
 	    work->operation->kind != STORE_KIND_GROUP_CREATE;
@@ -32,7 +31,7 @@ batch_send_touch(struct batch *batch)
 	if ((works = calloc(batch->count, sizeof(*works))) == NULL)
 		return DATABASE_FAILURE_NOMEM;
 	for (size_t i = 0; i < batch->count; i++) {
-		if (is_touching(&batch->works[i]))
+		if (batch_is_touching(&batch->works[i]))
 			works[count++] = &batch->works[i];
 	}
 	qsort(works, count, sizeof(*works), compare_groups);
@@ -68,7 +67,7 @@ batch_receive_touch(struct batch *batch)
 		 STATEMENT_TOUCH_GROUPS, &result)) != DATABASE_FAILURE_NONE)
 		return failure;
 	for (size_t i = 0; i < batch->count; i++)
-		count += is_touching(&batch->works[i]);
+		count += batch_is_touching(&batch->works[i]);
 	if (PQntuples(result) != count)
 		failure = DATABASE_FAILURE_CONFLICT;
 	PQclear(result);

@@ -288,7 +288,7 @@ batch_decide(struct batch *batch)
 			judge(batch, work);
 			if (work->is_tried)
 				failure = batch_judge_group(batch, work);
-			batch->has_changes |= work->change != NULL;
+			batch->has_changes |= batch_is_touching(work);
 			break;
 		}
 	}

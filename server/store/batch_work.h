@@ -99,6 +99,9 @@ void batch_append_group_keys(const struct work *work,
 MUST_CHECK enum database_failure batch_judge_group(struct batch *batch,
     struct work *work);
 
+/* Whether it changes a group that is there already. batch_group_write.c */
+bool batch_is_touching(const struct work *work);
+
 /*
  * In stage 2: the groups that change, if they are as they were read; CONFLICT
  * otherwise. batch_group_write.c
