@@ -33,6 +33,7 @@ from peyk_client import ProtocolError, e2ee, payload
 from peyk.v1 import group_pb2 as group_messages
 
 KEEP_ENDED_S = 24 * 3600
+MESSAGES_PER_SEND = 32
 CODE_FAILED_PRECONDITION, CODE_ABORTED = 9, 10
 
 
@@ -451,13 +452,17 @@ class Member(pc.Account):
 
     def send_group(self, group, texts, resend=True, deadline=60.0,
                    **options):
-        """Sends texts in one request: the results. With `resend` those that
-        an ended epoch refuses are sent in the next one."""
+        """Sends texts, in one request if they fit: the results. With
+        `resend` those that an ended epoch refuses are sent in the next
+        one."""
         group = self.group(group)
         drafts = [(secrets.token_bytes(16), text) for text in texts]
         end = time.monotonic() + deadline
         while True:
-            results = self._send_drafts(group, drafts, **options)
+            results = []
+            for i in range(0, len(drafts), MESSAGES_PER_SEND):
+                results += self._send_drafts(
+                    group, drafts[i:i + MESSAGES_PER_SEND], **options)
             if not resend or not group.unsent:
                 return results
             drafts, group.unsent = group.unsent, []
