@@ -189,6 +189,17 @@ is_ready(const struct state_group *group)
 	       group->epoch > group->refused_epoch;
 }
 
+/* Most messages of one request. */
+static size_t
+at_once(const struct session *session)
+{
+	size_t most = session_server(session)->info.messages_per_send;
+
+	return most < WIRE_GROUP_MESSAGES_PER_SEND
+		   ? most
+		   : WIRE_GROUP_MESSAGES_PER_SEND;
+}
+
 /* is_unready and is_empty tell what is no failure. */
 static enum status
 prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
@@ -196,7 +207,7 @@ prepare(struct session *session, void *arg, uint64_t sequence, struct buf *body,
 {
 	struct sending *sending = arg;
 	struct state *state = session_state(session);
-	size_t limit = session_server(session)->info.messages_per_send;
+	size_t limit = at_once(session);
 	struct message_list waiting = {0};
 	struct state_group group = {0};
 	enum status st;

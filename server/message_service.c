@@ -120,7 +120,7 @@ send_check_message(struct caller *caller,
 static bool
 send_check(struct caller *caller, const Peyk__V1__SendRequest *request)
 {
-	size_t count = request->n_messages;
+	size_t count = request->n_messages, to_groups = 0;
 
 	if (count == 0 || count > WIRE_MESSAGES_PER_SEND) {
 		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
@@ -132,6 +132,13 @@ send_check(struct caller *caller, const Peyk__V1__SendRequest *request)
 		if (!send_check_message(
 			caller, request->messages[i], i + 1, count))
 			return false;
+		to_groups += request->messages[i]->group_id != 0;
+	}
+	if (to_groups > WIRE_GROUP_MESSAGES_PER_SEND) {
+		caller_refuse(caller, RPC_CODE_INVALID_ARGUMENT,
+		    "A Send takes %zu messages to groups at most, not %zu.",
+		    WIRE_GROUP_MESSAGES_PER_SEND, to_groups);
+		return false;
 	}
 	return true;
 }

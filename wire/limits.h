@@ -39,6 +39,9 @@
 /* Messages in a Send: enough that one signature is shared by many. */
 #define WIRE_MESSAGES_PER_SEND ((size_t)256)
 
+/* Of them to groups: each goes to up to 999 inboxes. */
+#define WIRE_GROUP_MESSAGES_PER_SEND ((size_t)32)
+
 /* Messages and acknowledgements of a Poll at most, and when 0 is asked. */
 #define WIRE_MESSAGES_PER_POLL ((size_t)1024)
 #define WIRE_MESSAGES_PER_POLL_DEFAULT ((size_t)256)

@@ -30,6 +30,7 @@
 #define STORE_ID_SIZE ((size_t)16)
 
 #define STORE_SEND_MAX ((size_t)256)          /* messages in one Send */
+#define STORE_SEND_GROUPS_MAX ((size_t)32)    /* of them to groups */
 #define STORE_CIPHERTEXT_MAX ((size_t)132096) /* bytes of one message */
 #define STORE_ACKS_MAX ((size_t)1024)         /* acknowledgements in a Poll */
 #define STORE_FETCH_MAX ((uint32_t)1024)      /* messages fetched at once */
@@ -84,6 +85,7 @@ struct store_operation {
 	struct store_operation *next;
 	void *memory;       /* of the results, in one piece */
 	size_t input_bytes;
+	size_t fan_out; /* see store.c */
 	bool is_deferred;
 };
 
@@ -363,7 +365,8 @@ struct store_group_member {
  * name and admin change only where that is allowed, every member's key is
  * current, and the accounts of members are those of the group that have not
  * left, without the removed and with the added ones. Who has left may be
- * added again. Those who have left are no members afterwards.
+ * added again, or removed. Those who have left are no members afterwards.
+ * Removed ones whose key is not current get no letter.
  */
 struct store_group_update {
 	struct store_group_head head;
@@ -404,8 +407,8 @@ struct store_group_leave {
 
 /*
  * STORE_KIND_GROUP_DELETE: the group, and letters to members as messages from
- * user to user. UNKNOWN, NOT_ADMIN, MOVED (another epoch), UNFIT (a letter for
- * who is no other member).
+ * user to user, but not to keys that are not current any more. UNKNOWN,
+ * NOT_ADMIN, MOVED (another epoch), UNFIT (a letter for who is no other member).
  */
 struct store_group_delete {
 	struct store_group_head head;

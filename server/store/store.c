@@ -23,11 +23,14 @@
 
 #define BATCH_OPERATIONS_LIMIT ((size_t)1024)
 
+/* Operations of the queue that are looked at for a batch. */
+#define BATCH_LOOKS ((size_t)4096)
+
 /*
  * Slots that tell which accounts a batch holds, and which groups it changes:
- * four for each operation, which takes two at most.
+ * four for each operation that is looked at, which takes two at most.
  */
-#define TAKEN_SLOTS (4 * BATCH_OPERATIONS_LIMIT)
+#define TAKEN_SLOTS (4 * BATCH_LOOKS)
 
 /*
  * After a batch that was not small, wait this long for more: fewer and larger
@@ -50,11 +53,12 @@
 #define OPERATION_BYTES ((size_t)512)
 
 /*
- * What a message to a group weighs more, and each other operation on one: the
- * members that are read, and the rows that are written for them, so that a
- * batch of them stays short.
+ * Messages to groups, and other operations on groups, in a batch and in the
+ * queue: each reads up to 1,000 members, and writes as many rows. A batch of
+ * them has to end long before statement_timeout, on a slow machine too.
  */
-#define GROUP_BYTES ((size_t)32 * STORE_GROUP_MEMBERS_MAX)
+#define BATCH_FAN_OUT STORE_SEND_GROUPS_MAX
+#define QUEUE_FAN_OUT ((size_t)2048)
 
 struct store_thread {
 	struct store *store;
@@ -88,6 +92,7 @@ struct store {
 	struct store_operation **end; /* where the next one is linked in */
 	size_t queued_count;
 	size_t queued_bytes;
+	size_t queued_fan_out;
 };
 
 /* --- Operations ----------------------------------------------------------- */
@@ -186,8 +191,6 @@ measure(const struct store_operation *operation)
 			assert(send->messages[i].ciphertext.size <=
 			    STORE_CIPHERTEXT_MAX);
 			size += send->messages[i].ciphertext.size + 128;
-			if (send->messages[i].group_id != 0)
-				size += GROUP_BYTES;
 		}
 		break;
 	case STORE_KIND_POLL:
@@ -217,10 +220,41 @@ measure(const struct store_operation *operation)
 	case STORE_KIND_GROUP_DELETE:
 	case STORE_KIND_GROUP_READ:
 	case STORE_KIND_GROUP_LIST:
-		size += GROUP_BYTES + measure_group(operation);
+		size += measure_group(operation);
 		break;
 	}
 	return size;
+}
+
+/* How many times it reads, and writes to, the members of a group. */
+static size_t
+measure_fan_out(const struct store_operation *operation)
+{
+	const struct store_send *send = (const struct store_send *)operation;
+	size_t fan_out = 0;
+
+	switch (operation->kind) {
+	case STORE_KIND_SEND:
+		for (size_t i = 0; i < send->message_count; i++)
+			fan_out += send->messages[i].group_id != 0;
+		assert(fan_out <= STORE_SEND_GROUPS_MAX);
+		return fan_out;
+	case STORE_KIND_ACCOUNT:
+	case STORE_KIND_SIGN_UP:
+	case STORE_KIND_POLL:
+	case STORE_KIND_FETCH:
+	case STORE_KIND_LOOKUP:
+	case STORE_KIND_REFUSE:
+		return 0;
+	case STORE_KIND_GROUP_CREATE:
+	case STORE_KIND_GROUP_UPDATE:
+	case STORE_KIND_GROUP_LEAVE:
+	case STORE_KIND_GROUP_DELETE:
+	case STORE_KIND_GROUP_READ:
+	case STORE_KIND_GROUP_LIST:
+		return 1;
+	}
+	return 0;
 }
 
 /*
@@ -304,6 +338,7 @@ store_submit(struct store *store, struct store_operation *operation)
 	enum status st = STATUS_OK;
 
 	operation->input_bytes = measure(operation);
+	operation->fan_out = measure_fan_out(operation);
 	operation->next = NULL;
 	operation->memory = NULL;
 	operation->is_in_doubt = false;
@@ -313,13 +348,16 @@ store_submit(struct store *store, struct store_operation *operation)
 		st = STATUS_UNAVAILABLE;
 	} else if (store->queued_count >= store->options.queue_operations_max ||
 	    store->queued_bytes + operation->input_bytes >
-	    store->options.queue_bytes_max) {
+	    store->options.queue_bytes_max ||
+	    (operation->fan_out > 0 &&
+		store->queued_fan_out + operation->fan_out > QUEUE_FAN_OUT)) {
 		st = STATUS_BUSY;
 	} else {
 		*store->end = operation;
 		store->end = &operation->next;
 		store->queued_count++;
 		store->queued_bytes += operation->input_bytes;
+		store->queued_fan_out += operation->fan_out;
 		pthread_cond_signal(&store->queued);
 	}
 	pthread_mutex_unlock(&store->mutex);
@@ -337,6 +375,7 @@ requeue(struct store *store, struct store_operation *operation)
 		store->end = &operation->next;
 	store->queued_count++;
 	store->queued_bytes += operation->input_bytes;
+	store->queued_fan_out += operation->fan_out;
 	pthread_mutex_unlock(&store->mutex);
 }
 
@@ -359,21 +398,27 @@ take_subject(struct store_thread *thread, int64_t subject)
 	return true;
 }
 
-/* Takes a batch off the queue; the rest keeps its order. Mutex held. */
+/*
+ * Takes a batch off the queue; the rest keeps its order. What would make it too
+ * long waits, but not those behind it. Mutex held.
+ */
 static size_t
 take_batch(struct store_thread *thread)
 {
 	struct store *store = thread->store;
 	struct store_operation **link = &store->first, *operation;
-	size_t count = 0, bytes = 0;
+	size_t count = 0, bytes = 0, fan_out = 0;
 
 	memset(thread->taken, 0, TAKEN_SLOTS * sizeof(*thread->taken));
-	while ((operation = *link) != NULL &&
-	    count < store->options.batch_operations_max) {
+	for (size_t looks = 0; looks < BATCH_LOOKS &&
+	    (operation = *link) != NULL &&
+	    count < store->options.batch_operations_max; looks++) {
 		if (count > 0 && bytes + operation->input_bytes >
 		    store->options.batch_bytes_max)
 			break;
 		if (!take_subject(thread, subject_of(operation)) ||
+		    (fan_out > 0 && operation->fan_out > 0 &&
+			fan_out + operation->fan_out > BATCH_FAN_OUT) ||
 		    !take_subject(thread, changed_group_of(operation))) {
 			link = &operation->next;
 			continue;
@@ -383,10 +428,12 @@ take_batch(struct store_thread *thread)
 			store->end = link;
 		operation->next = NULL;
 		bytes += operation->input_bytes;
+		fan_out += operation->fan_out;
 		thread->operations[count++] = operation;
 	}
 	store->queued_count -= count;
 	store->queued_bytes -= bytes;
+	store->queued_fan_out -= fan_out;
 	return count;
 }
 
@@ -505,6 +552,7 @@ become_away(struct store_thread *thread)
 		store->end = &store->first;
 		store->queued_count = 0;
 		store->queued_bytes = 0;
+		store->queued_fan_out = 0;
 		log_event(LOG_LEVEL_ERROR, "database_away",
 		    log_text("error", "the database does not answer; "
 			"requests are refused until it does"));

@@ -31,8 +31,7 @@ STATE = """
 SELECT 'group', g::text FROM groups g UNION ALL
 SELECT 'member', m::text FROM group_members m UNION ALL
 SELECT 'of', m::text FROM member_groups m UNION ALL
-SELECT 'messages', count(*)::text FROM messages UNION ALL
-SELECT 'bodies', count(*)::text FROM group_bodies ORDER BY 1, 2
+SELECT 'messages', count(*)::text FROM messages ORDER BY 1, 2
 """
 
 
@@ -337,9 +336,11 @@ class HostileGroups(harness.PeykTest):
         bad_name = [messages.RosterMember(
             username="white space", signing_key=rising[0].signing_key,
             encryption_key=rising[0].encryption_key), *rising[1:]]
+        # Of the admin, to whom the second client seals no letter.
         short_key = [messages.RosterMember(
-            username="x", signing_key=rising[0].signing_key,
-            encryption_key=bytes(31)), *rising[1:]]
+            username=m.username, signing_key=m.signing_key,
+            encryption_key=bytes(31) if m.signing_key == self.sara.key
+            else m.encryption_key) for m in rising]
         new = self.sara._roster_member(mina)
         with_mina = sorted([*rising, new], key=lambda m: m.signing_key)
         without = [m for m in rising if m.signing_key != self.reza.key]
@@ -778,6 +779,26 @@ class HostileGroups(harness.PeykTest):
             self.refused(self.sara, "Send", payload.SendRequest(
                 messages=[self.to_group(), message]), INVALID, why)
         self.assertEqual(self.hassan.drain(), [])
+
+    def test_many_messages_at_once(self):
+        """Each is a row for every member, so few of them make a request."""
+        many = [self.to_group(group_id=self.group.id ^ (i % 2))
+                for i in range(33)]
+        self.refused(self.sara, "Send", payload.SendRequest(messages=many),
+                     CODE.INVALID_ARGUMENT, "33 messages to groups")
+        self.assertEqual(self.hassan.drain(), [])
+        direct = payload.OutgoingMessage(
+            recipient_key=self.mina.key, ciphertext=secrets.token_bytes(99))
+        STORED = payload.SendOutcome.Value("SEND_OUTCOME_STORED")
+        outcomes = self.outcomes(self.sara, *many[:32], *[direct] * 224)
+        self.assertEqual(outcomes[:32:2] + outcomes[32:], [STORED] * 240)
+        for member in (self.hassan, self.reza, self.mina):
+            reply = member.request("Poll", payload.PollRequest(),
+                                   payload.PollResponse)
+            self.assertEqual(len(reply.messages),
+                             224 if member is self.mina else 16, member.name)
+            member.request("Poll", payload.PollRequest(
+                acks=[m.id for m in reply.messages]), payload.PollResponse)
 
     def test_each_message_fares_on_its_own(self):
         """But all that are for one epoch of one group alike."""

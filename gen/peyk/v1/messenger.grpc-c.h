@@ -221,10 +221,10 @@ void messenger_get_public_key_raw_reply(struct rpc_server_call *call,
  * A message to a group goes to all its other members; its ciphertext is made
  * under the group's key.
  *
- * Refused with INVALID_ARGUMENT when there are none or more than 256, when a
- * message has neither a recipient's key of 32 bytes nor a group and its epoch
- * or has both, or a ciphertext not 48 to 132096 bytes; then nothing is
- * stored.
+ * Refused with INVALID_ARGUMENT when there are none or more than 256, or more
+ * than 32 to groups, when a message has neither a recipient's key of 32 bytes
+ * nor a group and its epoch or has both, or a ciphertext not 48 to 132096
+ * bytes; then nothing is stored.
  */
 extern const struct rpc_method messenger_send_method;
 

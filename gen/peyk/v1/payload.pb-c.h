@@ -396,7 +396,7 @@ struct  Peyk__V1__SendRequest
 {
   ProtobufCMessage base;
   /*
-   * 1 to 256 messages.
+   * 1 to 256 messages; at most 32 of them to groups.
    */
   size_t n_messages;
   Peyk__V1__OutgoingMessage **messages;
