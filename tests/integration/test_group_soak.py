@@ -505,6 +505,7 @@ class Soak(harness.PeykTest):
         for person in self.people.values():
             self.check_messages(person, *entitled[person.name])
             self.check_rosters(person, group)
+            self.check_told(person, group)
         kills = sum(p.kills for p in self.people.values())
         self.note(f"{self.count()} messages in {group.epoch} epochs, "
                   f"{kills} kills of programs, {self.killed_operations} of "
@@ -581,6 +582,48 @@ class Soak(harness.PeykTest):
             self.assertIn(shown["status"], ("left", "removed"), person.name)
         self.assertEqual(shown["safety_number"],
                          group.safety_number(shown["epoch"]), person.name)
+
+    def changes(self, group, epoch, name):
+        """What a user is told of an epoch, from the observer's rosters; None:
+        it was not in it. Whoever joins is told of itself at least."""
+        def members(of):
+            roster = group.rosters.get(of)
+            return {} if roster is None else {
+                m.username: m.signing_key for m in roster.members}
+        new = members(epoch)
+        if name not in new:
+            return None
+        old = {n: key for n, key in members(epoch - 1).items()
+               if (key, epoch - 1) not in self.observer.leaves}
+        if name not in old:
+            return [("joined", [name])]
+        roster, last = group.rosters[epoch], group.rosters[epoch - 1]
+        told = [(kind, sorted(names)) for kind, names in (
+            ("joined", set(new) - set(old)), ("removed", set(old) - set(new)),
+            ("renamed", {roster.name} - {last.name}),
+            ("admin_changed", {n for n, key in new.items()
+                               if key == roster.admin_key
+                               and key != last.admin_key})) if names]
+        return told or [("key_refreshed", [])]
+
+    def check_told(self, person, group):
+        """The history tells each epoch's changes, once."""
+        told = collections.defaultdict(list)
+        for m in person.history:
+            if m["event"] != "group_event" or m["kind"] == "left" or (
+                    m["kind"] == "removed" and person.name in m["names"]):
+                continue
+            names = sorted(m["names"])
+            if m["kind"] == "joined" and (person.name in names
+                                          or m["epoch"] == 1):
+                names = [person.name]
+            told[m["epoch"]].append((m["kind"], names))
+        for epoch in group.rosters:
+            self.assertEqual(
+                sorted(told.pop(epoch, [])),
+                sorted(self.changes(group, epoch, person.name) or []),
+                f"{person.name} in epoch {epoch}")
+        self.assertEqual(dict(told), {}, person.name)
 
 
 def main():
