@@ -447,6 +447,33 @@ update_many(struct group *group)
 	trial_run(store, &trial, group, STORE_GROUP_VERDICT_DONE);
 }
 
+/* As many messages as one Send may have, each to all of them. */
+static void
+send_most(const struct group *group, struct user *from, uint32_t epoch)
+{
+	static struct store_send_message messages[STORE_SEND_GROUPS_MAX];
+	uint64_t begin_us = now_us(), time_us;
+	struct store_send send;
+
+	fixture_sql(conninfo, "TRUNCATE messages");
+	for (size_t i = 0; i < STORE_SEND_GROUPS_MAX; i++) {
+		messages[i].group_id = group->id;
+		messages[i].epoch = epoch;
+		messages[i].ciphertext = BYTES_LITERAL("x");
+	}
+	send_fill(&send, from, ++from->sequence, messages,
+	    STORE_SEND_GROUPS_MAX);
+	assert_ok(fixture_run(store, &send.operation));
+	time_us = now_us() - begin_us;
+	tell_times("the largest Send to 1,000 members", &time_us, 1);
+	for (size_t i = 0; i < STORE_SEND_GROUPS_MAX; i++)
+		assert_int_equal(messages[i].outcome,
+		    STORE_SEND_OUTCOME_STORED);
+	assert_int_equal(fixture_sql(conninfo,
+	    "SELECT count(*) FROM messages"),
+	    STORE_SEND_GROUPS_MAX * (MANY - 1));
+}
+
 /* The times are for docs/performance.md; nothing depends on them. */
 static void
 test_a_thousand_members(void **state)
@@ -483,6 +510,7 @@ test_a_thousand_members(void **state)
 	group_leave(store, &group, &many[0], "bye", STORE_GROUP_VERDICT_DONE);
 	assert_int_equal(fixture_sql(conninfo, "SELECT count(*) FROM messages"
 	    " WHERE kind = 4"), MANY);
+	send_most(&group, &many[1], UPDATES);
 	/* All but ten go at once. */
 	trial_fill(&trial, &group, &many[1], 10);
 	for (size_t i = 11; i < MANY; i++)
