@@ -182,7 +182,10 @@ append_invited(const struct contact_list *members, struct buf *out)
 static enum status
 make_first_key(struct session *session, uint64_t id, struct client_error *error)
 {
-	const struct group_wish wish = {.kind = GROUP_CHANGE_ROTATE};
+	const struct group_wish wish = {
+	    .kind = GROUP_CHANGE_ROTATE,
+	    .is_if_owed = true,
+	};
 	struct client_error told;
 	enum status st = group_renewal_run(session, id, &wish, &told);
 
@@ -474,7 +477,10 @@ tell_owed(struct session *session, const struct state_group *group,
 static enum status
 pay(struct session *session, uint64_t id, struct client_error *error)
 {
-	const struct group_wish wish = {.kind = GROUP_CHANGE_ROTATE};
+	const struct group_wish wish = {
+	    .kind = GROUP_CHANGE_ROTATE,
+	    .is_if_owed = true,
+	};
 	struct state_group group = {0};
 	struct client_error told;
 	enum status st;

@@ -167,8 +167,10 @@ write_letters(const struct vault *vault,
 	    .group_id = update->group_id,
 	    .epoch = update->epoch,
 	};
-	size_t going =
-	    change->kind == GROUP_CHANGE_REMOVE ? change->member_count : 0;
+	/* Of the first epoch nobody who goes has heard. */
+	size_t going = change->kind == GROUP_CHANGE_REMOVE && update->epoch > 1
+			   ? change->member_count
+			   : 0;
 	enum status st;
 
 	draft.group_key = &key;

@@ -53,13 +53,19 @@ plan_named(struct session *session, const struct group_wish *wish,
     const struct group_standing *standing, struct roster_member **out,
     size_t *count, struct client_error *error)
 {
+	/* Where there is no roster yet, those who are to be in it. */
+	const struct roster invited = {
+	    .members = standing->members,
+	    .member_count = standing->member_count,
+	};
 	struct roster_member *members = NULL;
 	size_t picked = 0, used = 0;
 	enum status st;
 
-	if ((st = group_people_pick(session, &standing->roster, wish->names,
-		 wish->name_count, standing->group.name, &members, &picked,
-		 error)) != STATUS_OK)
+	if ((st = group_people_pick(session,
+		 standing->group.epoch > 0 ? &standing->roster : &invited,
+		 wish->names, wish->name_count, standing->group.name, &members,
+		 &picked, error)) != STATUS_OK)
 		return st;
 	for (size_t i = 0; i < picked; i++)
 		if (group_standing_find(standing, &members[i].signing_key) !=
@@ -103,6 +109,15 @@ check_heir(struct session *session, const struct roster_member *member,
 	return st;
 }
 
+/* Whoever signs the first roster is its admin. */
+static bool
+needs_key_first(
+    const struct group_wish *wish, const struct group_standing *standing)
+{
+	return standing->group.epoch == 0 &&
+	       wish->kind == GROUP_CHANGE_HAND_OVER;
+}
+
 /* What is to become of the group as it is now. free() *members. */
 static enum status
 plan(struct session *session, const struct group_wish *wish,
@@ -112,8 +127,7 @@ plan(struct session *session, const struct group_wish *wish,
 	enum status st = STATUS_OK;
 
 	*change = (struct group_change){.kind = wish->kind};
-	/* The first key is for those who were named when it was created. */
-	if (standing->group.epoch == 0)
+	if (needs_key_first(wish, standing))
 		change->kind = GROUP_CHANGE_ROTATE;
 	switch (change->kind) {
 	case GROUP_CHANGE_ROTATE:
@@ -172,8 +186,6 @@ explain_refusal(struct session *session, const struct group_errand *errand,
 	struct roster roster = {0};
 	enum status st;
 
-	if (errand->code != RPC_CODE_FAILED_PRECONDITION)
-		return STATUS_OK;
 	st =
 	    roster_reopen(errand->row.roster, vault_server_key(vault), &roster);
 	if (st != STATUS_OK)
@@ -184,9 +196,10 @@ explain_refusal(struct session *session, const struct group_errand *errand,
 	return st;
 }
 
+/* *is_unfit: it was refused for who is in the group, and not the first time. */
 static enum status
 send_change(struct session *session, const struct group_change_result *made,
-    bool *is_done, struct client_error *error)
+    bool *is_unfit, bool *is_done, struct client_error *error)
 {
 	struct group_errand errand = {
 	    .method = made->method,
@@ -204,23 +217,53 @@ send_change(struct session *session, const struct group_change_result *made,
 		    .server_share = made->server_share,
 		},
 	};
+	bool was_unfit = *is_unfit;
 	enum status st = group_errand_run(session, &errand, is_done, error);
 
-	if (st == STATUS_OK && !*is_done)
+	*is_unfit = errand.code == RPC_CODE_FAILED_PRECONDITION;
+	/* At first somebody may have left; then it is some key. */
+	if (st == STATUS_OK && *is_unfit && was_unfit)
 		st = explain_refusal(session, &errand, error);
 	secret_wipe(&errand, sizeof(errand));
+	return st;
+}
+
+static bool
+is_owed(const struct group_standing *standing)
+{
+	return standing->group.epoch == 0 ||
+	       standing->member_count < standing->roster.member_count;
+}
+
+static enum status
+make_and_send(struct session *session, const struct group_wish *wish,
+    const struct group_standing *standing, bool *is_unfit, bool *is_done,
+    struct client_error *error)
+{
+	struct group_change change = {0};
+	struct group_change_result made = {0};
+	struct roster_member *members = NULL;
+	enum status st;
+
+	if ((st = plan(session, wish, standing, &change, &members, error)) ==
+		STATUS_OK &&
+	    (st = make_change(session, standing, &change, &made, error)) ==
+		STATUS_OK)
+		st = send_change(session, &made, is_unfit, is_done, error);
+	if (needs_key_first(wish, standing))
+		*is_done = false; /* it has one now */
+	group_change_result_clear(&made);
+	free(members);
 	return st;
 }
 
 /* One attempt. *is_done false with STATUS_OK: once more. */
 static enum status
 attempt(struct session *session, uint64_t group_id,
-    const struct group_wish *wish, bool *is_done, struct client_error *error)
+    const struct group_wish *wish, bool *is_unfit, bool *is_done,
+    struct client_error *error)
 {
 	struct group_standing standing = {0};
-	struct group_change change = {0};
-	struct group_change_result made = {0};
-	struct roster_member *members = NULL;
 	bool is_moving = false;
 	enum status st;
 
@@ -229,18 +272,11 @@ attempt(struct session *session, uint64_t group_id,
 		 error)) != STATUS_OK ||
 	    is_moving)
 		return st;
-	if ((st = plan(session, wish, &standing, &change, &members, error)) !=
-		STATUS_OK ||
-	    (st = make_change(session, &standing, &change, &made, error)) !=
-		STATUS_OK ||
-	    (st = send_change(session, &made, is_done, error)) != STATUS_OK)
-		goto out;
-	/* What was wanted besides the first key comes next. */
-	if (standing.group.epoch == 0 && wish->kind != GROUP_CHANGE_ROTATE)
-		*is_done = false;
-out:
-	group_change_result_clear(&made);
-	free(members);
+	if (wish->is_if_owed && !is_owed(&standing))
+		*is_done = true;
+	else
+		st = make_and_send(
+		    session, wish, &standing, is_unfit, is_done, error);
 	group_standing_clear(&standing);
 	return st;
 }
@@ -249,11 +285,12 @@ enum status
 group_renewal_run(struct session *session, uint64_t group_id,
     const struct group_wish *wish, struct client_error *error)
 {
-	bool is_done = false;
+	bool is_unfit = false, is_done = false;
 	enum status st;
 
 	for (unsigned i = 0; i < GROUP_ERRAND_ATTEMPTS; i++) {
-		st = attempt(session, group_id, wish, &is_done, error);
+		st = attempt(
+		    session, group_id, wish, &is_unfit, &is_done, error);
 		if (st != STATUS_OK || is_done)
 			return st;
 	}

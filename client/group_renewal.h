@@ -1,6 +1,7 @@
 #ifndef PEYK_CLIENT_GROUP_RENEWAL_H
 #define PEYK_CLIENT_GROUP_RENEWAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,9 +27,11 @@ struct group_wish {
 	const struct bytes *names;         /* REMOVE; HAND_OVER: one */
 	size_t name_count;
 	const char *name; /* RENAME */
+	/* ROTATE: only if the group has no key yet, or somebody has left. */
+	bool is_if_owed;
 };
 
-/* A group without a key gets its first one before. Errors of group_admin.h. */
+/* Errors of group_admin.h. */
 MUST_CHECK enum status group_renewal_run(struct session *session,
     uint64_t group_id, const struct group_wish *wish,
     struct client_error *error);

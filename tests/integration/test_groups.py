@@ -70,6 +70,13 @@ class GroupTest(harness.PeykTest):
         return self.home.peyk("group", "send", "--as", name, group,
                               text).expect(DONE)
 
+    def end_account(self, name):
+        key = self.home.peyk("--json", "whoami", "--as",
+                             name).expect(DONE).objects[0]["signing_key"]
+        self.server.sql(f"UPDATE signing_keys SET state = 2 "
+                        f"WHERE signing_key = '\\x{key}'; "
+                        f"DELETE FROM usernames WHERE username = '{name}'")
+
     def members(self, view):
         return sorted(m["name"] for m in view["members"])
 
@@ -239,20 +246,12 @@ class Changes(GroupTest):
         self.home.signup(gone)
         team = self.create(sara, hassan, lost, gone)
 
-        def end(name):
-            key = next(m["signing_key"] for m in self.show(
-                sara, team)["members"] if m["name"] == name)
-            self.server.sql(
-                f"UPDATE signing_keys SET state = 2 "
-                f"WHERE signing_key = '\\x{key}'; "
-                f"DELETE FROM usernames WHERE username = '{name}'")
-
-        end(lost)
+        self.end_account(lost)
         harness.Device(self.server).signup(lost)
         ran = self.run_group(sara, "rotate", team, code=KEY_CHANGED)
         self.assert_clear(ran, lost, "group remove")
         self.group(sara, "remove", team, lost)
-        end(gone)
+        self.end_account(gone)
         ran = self.run_group(sara, "add", team, reza, code=REFUSED)
         self.assert_clear(ran, gone, "no account", "group remove")
         self.group(sara, "remove", team, gone)
@@ -319,6 +318,18 @@ class Races(GroupTest):
         self.assert_agree(team, sara, reza)
         self.assertNotIn(("text", sara, "among us"), self.poll_all(hassan))
         self.assertEqual(self.show(hassan, team)["status"], "left")
+
+    def test_two_processes_hear_of_a_leave(self):
+        """One of them makes the new key."""
+        sara, hassan, reza, _ = self.people
+        team = self.create(sara, hassan, reza)
+        self.group(hassan, "leave", team)
+        poll = ("--json", "poll", "--as", sara)
+        for ran in self.at_once(lambda: self.home.peyk(*poll),
+                                lambda: self.home.peyk(*poll)):
+            ran.expect(DONE)
+        self.poll_all(reza)
+        self.assert_agree(team, sara, reza, epoch=2)
 
     def test_two_leave_at_once(self):
         sara, hassan, reza, nadia = self.people
@@ -435,6 +446,38 @@ class Killed(GroupTest):
         self.say(sara, team, "all is well")
         self.assertEqual(self.poll_all(hassan),
                          [("text", sara, "all is well")])
+
+    def test_who_is_gone_before_the_first_key(self):
+        """The group waits, and says for what, until it does without them."""
+        sara, hassan, _ = self.people
+        gone, team = unique("gone"), unique("team")
+        self.home.signup(gone)
+        self.kill("group.created", sara, "group", "create", team, hassan, gone)
+        self.end_account(gone)
+        ran = self.home.peyk("--json", "poll", "--as", sara).expect(DONE)
+        self.assertIn("group_key_owed", ran.err)
+        self.assert_clear(ran, gone, "no account")
+        self.assertEqual(self.show(sara, team)["status"], "creating")
+        self.group(sara, "remove", team, gone)
+        self.poll_all(hassan)
+        self.assert_agree(team, sara, hassan, epoch=1)
+
+    def test_change_before_the_first_key(self):
+        sara, hassan, reza = self.people
+        for verb, who in (("add", {sara, hassan, reza}),
+                          ("remove", {sara})):
+            with self.subTest(verb):
+                team = unique("team")
+                self.kill("group.created", sara, "group", "create", team,
+                          hassan)
+                view = self.group(sara, verb, team,
+                                  reza if verb == "add" else hassan)
+                self.assertEqual(view["epoch"], 1)
+                self.assertEqual(set(self.members(view)), who)
+        team = unique("team")
+        self.kill("group.created", sara, "group", "create", team, hassan)
+        view = self.group(sara, "hand-over", team, hassan)
+        self.assertEqual((view["epoch"], view["role"]), (2, "member"))
 
     def test_leave_and_delete(self):
         sara, hassan, _ = self.people

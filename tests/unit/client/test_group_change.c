@@ -276,7 +276,18 @@ test_group_change_removes(void **state)
 			       request->update->n_letters, &others[i]),
 		    &others[i], &roster);
 	wire_free(request);
+	request = NULL;
 	roster_clear(&roster);
+	group_change_result_clear(&made);
+	/* Before the first key nobody has heard of the group. */
+	base = base_of(members, OTHERS, 0);
+	make(&base, &change, &made);
+	assert_ok(wire_unpack(&peyk__v1__remove_member_request__descriptor,
+	    buf_bytes(&made.body), WIRE_BODY_MAX, &request));
+	assert_update(request->update, &made, 2);
+	assert_null(letter_for(
+	    request->update->letters, request->update->n_letters, &others[0]));
+	wire_free(request);
 	group_change_result_clear(&made);
 }
 
