@@ -1,6 +1,5 @@
 #include "server/store/store.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,6 +15,7 @@
 #include "server/store/pipeline.h"
 #include "server/store/database.h"
 #include "server/store/mail_notifier.h"
+#include "server/store/operation_load.h"
 #include "server/store/sweep.h"
 
 /* More than two connections gain nothing on one database. */
@@ -48,9 +48,6 @@
 #define RECONNECT_MIN_MS 50
 #define RECONNECT_MAX_MS 1000
 #define CONFLICT_PAUSE_MS 10
-
-/* What an operation weighs besides the bytes that its inputs point to. */
-#define OPERATION_BYTES ((size_t)512)
 
 /*
  * Messages to groups, and other operations on groups, in a batch and in the
@@ -97,231 +94,6 @@ struct store {
 
 /* --- Operations ----------------------------------------------------------- */
 
-static bool
-is_text_fine(const char *text)
-{
-	return text != NULL && strlen(text) <= STORE_MESSAGE_MAX;
-}
-
-static size_t
-measure_members(const struct store_group_member *members, size_t count)
-{
-	size_t size = 0;
-
-	assert(count <= STORE_GROUP_MEMBERS_MAX);
-	for (size_t i = 0; i < count; i++) {
-		assert(members[i].letter.size <= STORE_LETTER_MAX);
-		size += sizeof(members[i]) + members[i].letter.size;
-	}
-	return size;
-}
-
-static size_t
-measure_group(const struct store_operation *operation)
-{
-	const struct store_group_head *head =
-	    (const struct store_group_head *)operation;
-	const struct store_group_create *create;
-	const struct store_group_update *update;
-	const struct store_group_delete *end;
-
-	for (int i = STORE_GROUP_VERDICT_DONE + 1;
-	    head->refusals != NULL && i < STORE_GROUP_VERDICT_COUNT; i++)
-		assert(head->refusals[i].code == 0 ||
-		    is_text_fine(head->refusals[i].message));
-	if (operation->kind == STORE_KIND_GROUP_CREATE) {
-		create = (const struct store_group_create *)operation;
-		assert(create->name.size <= STORE_GROUP_NAME_MAX);
-		assert(create->member_count < STORE_GROUP_MEMBERS_MAX);
-		return create->member_count * STORE_KEY_SIZE;
-	}
-	if (operation->kind == STORE_KIND_GROUP_UPDATE) {
-		update = (const struct store_group_update *)operation;
-		assert(update->name.size <= STORE_GROUP_NAME_MAX);
-		assert(update->roster.size >= 1 &&
-		    update->roster.size <= STORE_ROSTER_MAX);
-		assert(update->added_count <= STORE_GROUP_MEMBERS_MAX);
-		assert(update->member_count >= 1);
-		return update->roster.size +
-		    measure_members(update->members, update->member_count) +
-		    measure_members(update->removed, update->removed_count);
-	}
-	if (operation->kind == STORE_KIND_GROUP_DELETE) {
-		end = (const struct store_group_delete *)operation;
-		return measure_members(end->letters, end->letter_count);
-	}
-	if (operation->kind == STORE_KIND_GROUP_LEAVE)
-		assert(((const struct store_group_leave *)operation)
-			   ->leave.size <= STORE_LEAVE_MAX);
-	return 0;
-}
-
-/* The bytes that its inputs hold; asserts their limits. */
-static size_t
-measure(const struct store_operation *operation)
-{
-	const struct store_sign_up *sign_up;
-	const struct store_send *send;
-	const struct store_poll *poll;
-	const struct store_lookup *lookup;
-	const struct store_refuse *refuse;
-	size_t size = OPERATION_BYTES;
-
-	switch (operation->kind) {
-	case STORE_KIND_ACCOUNT:
-		break;
-	case STORE_KIND_SIGN_UP:
-		sign_up = (const struct store_sign_up *)operation;
-		assert(sign_up->name.size <= STORE_NAME_MAX);
-		assert(sign_up->identity.size <= STORE_IDENTITY_MAX);
-		assert(sign_up->is_refused || (sign_up->password_hash != NULL &&
-		    strlen(sign_up->password_hash) <=
-		    STORE_PASSWORD_HASH_MAX));
-		assert(sign_up->number.account_id > 0);
-		assert(sign_up->number.sequence <= INT64_MAX);
-		assert(sign_up->taken_code != 0);
-		assert(is_text_fine(sign_up->taken_message));
-		size += sign_up->name.size + sign_up->identity.size;
-		break;
-	case STORE_KIND_SEND:
-		send = (const struct store_send *)operation;
-		assert(send->message_count >= 1 &&
-		    send->message_count <= STORE_SEND_MAX);
-		for (size_t i = 0; i < send->message_count; i++) {
-			assert(send->messages[i].ciphertext.size <=
-			    STORE_CIPHERTEXT_MAX);
-			size += send->messages[i].ciphertext.size + 128;
-		}
-		break;
-	case STORE_KIND_POLL:
-	case STORE_KIND_FETCH:
-		poll = (const struct store_poll *)operation;
-		assert(poll->ack_count <= STORE_ACKS_MAX);
-		assert(poll->max_messages >= 1 &&
-		    poll->max_messages <= STORE_FETCH_MAX);
-		size += poll->ack_count * STORE_ID_SIZE;
-		break;
-	case STORE_KIND_LOOKUP:
-		lookup = (const struct store_lookup *)operation;
-		assert(lookup->name_count <= STORE_LOOKUP_MAX);
-		for (size_t i = 0; i < lookup->name_count; i++) {
-			assert(lookup->names[i].canonical.size <=
-			    STORE_NAME_MAX);
-			size += lookup->names[i].canonical.size;
-		}
-		break;
-	case STORE_KIND_REFUSE:
-		refuse = (const struct store_refuse *)operation;
-		assert(refuse->code != 0 && is_text_fine(refuse->message));
-		break;
-	case STORE_KIND_GROUP_CREATE:
-	case STORE_KIND_GROUP_UPDATE:
-	case STORE_KIND_GROUP_LEAVE:
-	case STORE_KIND_GROUP_DELETE:
-	case STORE_KIND_GROUP_READ:
-	case STORE_KIND_GROUP_LIST:
-		size += measure_group(operation);
-		break;
-	}
-	return size;
-}
-
-/* How many times it reads, and writes to, the members of a group. */
-static size_t
-measure_fan_out(const struct store_operation *operation)
-{
-	const struct store_send *send = (const struct store_send *)operation;
-	size_t fan_out = 0;
-
-	switch (operation->kind) {
-	case STORE_KIND_SEND:
-		for (size_t i = 0; i < send->message_count; i++)
-			fan_out += send->messages[i].group_id != 0;
-		assert(fan_out <= STORE_SEND_GROUPS_MAX);
-		return fan_out;
-	case STORE_KIND_ACCOUNT:
-	case STORE_KIND_SIGN_UP:
-	case STORE_KIND_POLL:
-	case STORE_KIND_FETCH:
-	case STORE_KIND_LOOKUP:
-	case STORE_KIND_REFUSE:
-		return 0;
-	case STORE_KIND_GROUP_CREATE:
-	case STORE_KIND_GROUP_UPDATE:
-	case STORE_KIND_GROUP_LEAVE:
-	case STORE_KIND_GROUP_DELETE:
-	case STORE_KIND_GROUP_READ:
-	case STORE_KIND_GROUP_LIST:
-		return 1;
-	}
-	return 0;
-}
-
-/*
- * What a batch may hold but once: the account; for a sign-up, which has none
- * yet, its key. 0: it does not matter. That two keys may look alike only costs
- * one of them a turn.
- */
-static int64_t
-subject_of(const struct store_operation *operation)
-{
-	const struct store_number *number = NULL;
-
-	switch (operation->kind) {
-	case STORE_KIND_ACCOUNT:
-	case STORE_KIND_FETCH:
-		return 0;
-	case STORE_KIND_SIGN_UP:
-		number = &((const struct store_sign_up *)operation)->number;
-		return (int64_t)bytes_get_u64be(number->signing_key);
-	case STORE_KIND_SEND:
-		number = &((const struct store_send *)operation)->number;
-		break;
-	case STORE_KIND_POLL:
-		number = &((const struct store_poll *)operation)->number;
-		break;
-	case STORE_KIND_LOOKUP:
-		number = &((const struct store_lookup *)operation)->number;
-		break;
-	case STORE_KIND_REFUSE:
-		number = &((const struct store_refuse *)operation)->number;
-		break;
-	case STORE_KIND_GROUP_CREATE:
-	case STORE_KIND_GROUP_UPDATE:
-	case STORE_KIND_GROUP_LEAVE:
-	case STORE_KIND_GROUP_DELETE:
-	case STORE_KIND_GROUP_READ:
-	case STORE_KIND_GROUP_LIST:
-		number = &((const struct store_group_head *)operation)->number;
-		break;
-	}
-	return number->account_id;
-}
-
-/* The group that it changes, of which a batch may hold but one; 0: none. */
-static int64_t
-changed_group_of(const struct store_operation *operation)
-{
-	switch (operation->kind) {
-	case STORE_KIND_GROUP_UPDATE:
-	case STORE_KIND_GROUP_LEAVE:
-	case STORE_KIND_GROUP_DELETE:
-		return ((const struct store_group_head *)operation)->group_id;
-	case STORE_KIND_ACCOUNT:
-	case STORE_KIND_SIGN_UP:
-	case STORE_KIND_SEND:
-	case STORE_KIND_POLL:
-	case STORE_KIND_FETCH:
-	case STORE_KIND_LOOKUP:
-	case STORE_KIND_REFUSE:
-	case STORE_KIND_GROUP_CREATE:
-	case STORE_KIND_GROUP_READ:
-	case STORE_KIND_GROUP_LIST:
-		break;
-	}
-	return 0;
-}
-
 static void
 end_operation(struct store_operation *operation, enum status st)
 {
@@ -337,8 +109,8 @@ store_submit(struct store *store, struct store_operation *operation)
 {
 	enum status st = STATUS_OK;
 
-	operation->input_bytes = measure(operation);
-	operation->fan_out = measure_fan_out(operation);
+	operation->input_bytes = operation_bytes(operation);
+	operation->fan_out = operation_fan_out(operation);
 	operation->next = NULL;
 	operation->memory = NULL;
 	operation->is_in_doubt = false;
@@ -416,10 +188,10 @@ take_batch(struct store_thread *thread)
 		if (count > 0 && bytes + operation->input_bytes >
 		    store->options.batch_bytes_max)
 			break;
-		if (!take_subject(thread, subject_of(operation)) ||
+		if (!take_subject(thread, operation_subject(operation)) ||
 		    (fan_out > 0 && operation->fan_out > 0 &&
 			fan_out + operation->fan_out > BATCH_FAN_OUT) ||
-		    !take_subject(thread, changed_group_of(operation))) {
+		    !take_subject(thread, operation_changed_group(operation))) {
 			link = &operation->next;
 			continue;
 		}
