@@ -1,7 +1,7 @@
 #include "client/group_news.h"
 
 #include "client/group_epoch.h"
-#include "client/group_events.h"
+#include "client/group_leaves.h"
 #include "e2ee/direct.h"
 
 /* The words for what is wrong with any of these. */
@@ -91,6 +91,15 @@ look_at_turn(struct group_work *work, struct update *update, bool *is_turn,
 		return st;
 	*is_turn = lowest == item->epoch;
 	return STATUS_OK;
+}
+
+enum status
+group_news_look(struct group_work *work, const struct state_group_item *item,
+    bool *is_ready, struct group_verdict *out)
+{
+	struct update update = {.item = item};
+
+	return look_at_turn(work, &update, is_ready, out);
 }
 
 /* The letter: of this update, and by who may sign it. */
@@ -302,44 +311,15 @@ out:
 
 /* ---- Leaves ---- */
 
-static enum status
-add_leave(struct group_work *work, const struct state_group_item *item,
-    const struct leave *leave, const struct roster_member *member,
-    const struct roster *roster)
-{
-	const struct group_happening happening = {
-	    .group_id = item->group_id,
-	    .epoch = leave->epoch,
-	    .event = GROUP_EVENT_LEFT,
-	    .author = member,
-	    .roster_hash = &roster->hash,
-	    .stored_at_ms = item->stored_at_ms,
-	};
-	bool has_left;
-	enum status st;
-
-	if ((st = state_group_leave_has(work->state, item->group_id,
-		 &leave->member_key, &has_left)) != STATUS_OK ||
-	    has_left)
-		return st;
-	if ((st = state_group_leave_add(work->state, item->group_id,
-		 &leave->member_key, item->leave)) != STATUS_OK)
-		return st;
-	return group_events_add(work->session, &happening);
-}
-
 enum status
 group_news_leave(struct group_work *work, const struct state_group_item *item,
     struct group_verdict *out)
 {
-	const struct vault *vault =
-	    account_vault(session_account(work->session));
 	const struct state_group_epoch *epoch;
 	const struct state_group *group;
-	const struct roster_member *member;
 	const struct roster *roster;
 	struct leave leave;
-	uint32_t since;
+	bool counts;
 	enum status st;
 
 	*out = BAD_UPDATE;
@@ -360,16 +340,6 @@ group_news_leave(struct group_work *work, const struct state_group_item *item,
 	if ((st = group_work_epoch(
 		 work, group->id, group->epoch, &epoch, &roster)) != STATUS_OK)
 		return st == STATUS_NOT_FOUND ? STATUS_FORGED : st;
-	/* The admin hands over first; that we left our own reply tells us. */
-	member = roster_find(roster, &leave.member_key);
-	if (member == NULL ||
-	    signing_public_key_equal(&leave.member_key, &roster->admin_key) ||
-	    signing_public_key_equal(
-		&leave.member_key, &vault_signing(vault)->public_key))
-		return STATUS_OK;
-	if ((st = state_group_member_since(work->state, item->group_id,
-		 &leave.member_key, &since)) != STATUS_OK ||
-	    leave.epoch < since)
-		return st;
-	return add_leave(work, item, &leave, member, roster);
+	return group_leaves_take(work->session, roster, item->leave, &leave,
+	    item->stored_at_ms, &counts);
 }

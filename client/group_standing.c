@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "client/group_events.h"
+#include "client/group_leaves.h"
 #include "client/session_request.h"
 #include "crypto/hash.h"
 #include "gen/peyk/v1/messenger.grpc-c.h"
@@ -245,62 +245,22 @@ read_invited(struct session *session,
 
 /* ---- Later epochs ---- */
 
-/*
- * Whether a statement of the server's takes its member out: it verifies, is of
- * this group and of the member's present stay. Else STATUS_INVALID.
- */
-static enum status
-check_leave(struct session *session, const struct group_standing *standing,
-    struct bytes statement, struct leave *out)
-{
-	const struct vault *vault = account_vault(session_account(session));
-	uint32_t since = 0;
-	enum status st;
-
-	st = leave_open(statement, out);
-	if (st == STATUS_FORGED || st == STATUS_TOO_LARGE)
-		st = STATUS_INVALID;
-	if (st != STATUS_OK ||
-	    (st = state_group_member_since(session_state(session),
-		 standing->group.id, &out->member_key, &since)) != STATUS_OK)
-		return st;
-	return out->group_id == standing->group.id && since > 0 &&
-		       out->epoch >= since &&
-		       out->epoch <= standing->group.epoch &&
-		       !signing_public_key_equal(
-			   &out->member_key, &vault_signing(vault)->public_key)
-		   ? STATUS_OK
-		   : STATUS_INVALID;
-}
-
-/* Somebody has left, and the inbox has not told of it yet. */
+/* STATUS_INVALID: what the server shows takes nobody out. */
 static enum status
 note_leave(struct session *session, const struct group_standing *standing,
-    struct bytes statement, const struct leave *leave)
+    struct bytes statement)
 {
-	const struct roster_member *member =
-	    roster_find(&standing->roster, &leave->member_key);
-	const struct group_happening happening = {
-	    .group_id = standing->group.id,
-	    .epoch = leave->epoch,
-	    .event = GROUP_EVENT_LEFT,
-	    .author = member,
-	    .roster_hash = &standing->roster.hash,
-	};
-	struct state *state = session_state(session);
-	bool is_known = false;
-	enum status st;
+	struct leave leave;
+	bool counts = false;
+	enum status st = leave_open(statement, &leave);
 
-	if (member == NULL)
-		return STATUS_INVALID;
-	if ((st = state_group_leave_has(state, standing->group.id,
-		 &leave->member_key, &is_known)) != STATUS_OK ||
-	    is_known)
+	if (st == STATUS_FORGED || st == STATUS_TOO_LARGE)
+		st = STATUS_INVALID;
+	if (st != STATUS_OK)
 		return st;
-	if ((st = state_group_leave_add(state, standing->group.id,
-		 &leave->member_key, statement)) != STATUS_OK)
-		return st;
-	return group_events_add(session, &happening);
+	st = group_leaves_take(
+	    session, &standing->roster, statement, &leave, 0, &counts);
+	return st == STATUS_OK && !counts ? STATUS_INVALID : st;
 }
 
 /* Statements of the server's are as good as those of the inbox. */
@@ -308,19 +268,15 @@ static enum status
 note_leaves(struct session *session, const struct group_standing *standing,
     const Peyk__V1__GetGroupResponse *response)
 {
-	struct leave leave;
 	struct buf packed;
 	enum status st = STATUS_OK;
 
 	buf_init(&packed, WIRE_SIGNED_LEAVE_MAX);
 	for (size_t i = 0; i < response->n_leaves && st == STATUS_OK; i++) {
 		buf_reset(&packed);
-		if ((st = wire_pack(&response->leaves[i]->base, &packed)) !=
-			STATUS_OK ||
-		    (st = check_leave(session, standing, buf_bytes(&packed),
-			 &leave)) != STATUS_OK)
-			break;
-		st = note_leave(session, standing, buf_bytes(&packed), &leave);
+		st = wire_pack(&response->leaves[i]->base, &packed);
+		if (st == STATUS_OK)
+			st = note_leave(session, standing, buf_bytes(&packed));
 	}
 	buf_clear(&packed);
 	return st;

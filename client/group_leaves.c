@@ -1,0 +1,56 @@
+#include "client/group_leaves.h"
+
+#include "client/group_events.h"
+#include "client/state_groups.h"
+
+static enum status
+check_stay(struct session *session, const struct roster *roster,
+    const struct leave *leave, bool *out)
+{
+	const struct vault *vault = account_vault(session_account(session));
+	uint32_t since = 0;
+	enum status st;
+
+	*out = false;
+	if (leave->group_id != roster->group_id ||
+	    leave->epoch > roster->epoch ||
+	    roster_find(roster, &leave->member_key) == NULL ||
+	    signing_public_key_equal(&leave->member_key, &roster->admin_key) ||
+	    signing_public_key_equal(
+		&leave->member_key, &vault_signing(vault)->public_key))
+		return STATUS_OK;
+	st = state_group_member_since(session_state(session), roster->group_id,
+	    &leave->member_key, &since);
+	*out = st == STATUS_OK && since > 0 && leave->epoch >= since;
+	return st;
+}
+
+enum status
+group_leaves_take(struct session *session, const struct roster *roster,
+    struct bytes statement, const struct leave *leave, uint64_t stored_at_ms,
+    bool *counts)
+{
+	const struct group_happening happening = {
+	    .group_id = roster->group_id,
+	    .epoch = leave->epoch,
+	    .event = GROUP_EVENT_LEFT,
+	    .author = roster_find(roster, &leave->member_key),
+	    .roster_hash = &roster->hash,
+	    .stored_at_ms = stored_at_ms,
+	};
+	struct state *state = session_state(session);
+	bool has_left;
+	enum status st;
+
+	if ((st = check_stay(session, roster, leave, counts)) != STATUS_OK ||
+	    !*counts)
+		return st;
+	if ((st = state_group_leave_has(state, roster->group_id,
+		 &leave->member_key, &has_left)) != STATUS_OK ||
+	    has_left)
+		return st;
+	if ((st = state_group_leave_add(state, roster->group_id,
+		 &leave->member_key, statement)) != STATUS_OK)
+		return st;
+	return group_events_add(session, &happening);
+}
