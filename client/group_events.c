@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/name.h"
 #include "client/contacts.h"
+#include "client/session_request.h"
 #include "client/state_messages.h"
 #include "crypto/hash.h"
 #include "wire/identity.h"
@@ -92,7 +93,7 @@ group_events_add(
 		 MESSAGE_KIND_GROUP_EVENT, &is_known)) != STATUS_OK ||
 	    is_known)
 		return st;
-	return state_incoming_add(
+	st = state_incoming_add(
 	    state, &(struct state_incoming){
 		       .id = id,
 		       .peer = identity.name,
@@ -111,4 +112,7 @@ group_events_add(
 		       .kind = MESSAGE_KIND_GROUP_EVENT,
 		       .event = happening->event,
 		   });
+	if (st == STATUS_OK)
+		session_tally(session)->received++;
+	return st;
 }

@@ -19,6 +19,12 @@
 #define BATCH_MAX 256
 #define BATCH_KEYS_MAX 8192
 
+/*
+ * Passes of one run. A few are enough for what an honest server brings; what a
+ * liar has put into the wrong order is worked off by the runs that follow.
+ */
+#define PASSES_MAX 64
+
 /* ---- Into the queue ---- */
 
 /* Makes place for one more: the oldest has waited long enough. */
@@ -65,11 +71,9 @@ add(struct session *session, const struct state_group_item *item)
 		STATUS_OK ||
 	    is_known)
 		return st;
-	if ((st = make_room(state)) != STATUS_OK ||
-	    (st = state_group_item_add(state, item)) != STATUS_OK)
+	if ((st = make_room(state)) != STATUS_OK)
 		return st;
-	session_tally(session)->received++;
-	return STATUS_OK;
+	return state_group_item_add(state, item);
 }
 
 /* What the fields that are set make it (docs/protocol.md section 11). */
@@ -147,18 +151,29 @@ judge_item(struct group_work *work, const struct state_group_item *item,
 	return STATUS_INTERNAL;
 }
 
-/* One item; a message that waits is not even read. */
+/* What can be said of an item without its contents: is_ready false. */
+static enum status
+look_at_item(struct group_work *work, const struct state_group_item *listed,
+    bool *is_ready, struct group_verdict *out)
+{
+	if (listed->kind == STATE_GROUP_ITEM_MESSAGE)
+		return group_reading_look(work, listed, is_ready, out);
+	if (listed->kind == STATE_GROUP_ITEM_KEY)
+		return group_news_look(work, listed, is_ready, out);
+	*is_ready = true;
+	return STATUS_OK;
+}
+
+/* One item; a message or an update that waits is not even read. */
 static enum status
 work_off(struct group_work *work, const struct state_group_item *listed)
 {
 	struct state_group_item item = {0};
 	struct group_verdict verdict = GROUP_DONE;
-	bool is_ready = true;
-	enum status st = STATUS_OK;
+	bool is_ready;
+	enum status st;
 
-	if (listed->kind == STATE_GROUP_ITEM_MESSAGE)
-		st = group_reading_look(work, listed, &is_ready, &verdict);
-	if (st != STATUS_OK)
+	if ((st = look_at_item(work, listed, &is_ready, &verdict)) != STATUS_OK)
 		return st;
 	if (!is_ready && verdict.kind == GROUP_VERDICT_WAITS) {
 		work->has_waiting = true;
@@ -204,9 +219,7 @@ run_batch(struct group_work *work, int64_t *after, bool *is_last)
 	for (size_t i = 0; i < count && st == STATUS_OK; i++) {
 		st = work_off(work, &items[i]);
 		*after = items[i].number;
-		/* Skipping one roster is enough to look for others again. */
-		if (work->keys_made > BATCH_KEYS_MAX ||
-		    (work->may_skip_rosters && work->has_entered)) {
+		if (work->keys_made > BATCH_KEYS_MAX) {
 			*is_last = false;
 			break;
 		}
@@ -232,11 +245,8 @@ run_pass(struct group_work *work)
 
 	work->has_entered = false;
 	work->has_waiting = false;
-	while (st == STATUS_OK && !is_last) {
+	while (st == STATUS_OK && !is_last)
 		st = run_batch(work, &after, &is_last);
-		if (work->may_skip_rosters && work->has_entered)
-			break;
-	}
 	return st;
 }
 
@@ -297,7 +307,7 @@ run(struct group_work *work, struct client_error *error)
 	bool is_moving = true;
 	enum status st;
 
-	while (is_moving) {
+	for (unsigned i = 0; is_moving && i < PASSES_MAX; i++) {
 		work->may_skip_rosters = false;
 		if ((st = run_pass(work)) != STATUS_OK)
 			return state_error(error, st);

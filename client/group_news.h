@@ -17,4 +17,12 @@ MUST_CHECK enum status group_news_farewell(struct group_work *work,
 MUST_CHECK enum status group_news_leave(struct group_work *work,
     const struct state_group_item *item, struct group_verdict *out);
 
+/*
+ * What can be said of an update without its contents, as
+ * state_group_items_list() gives it: *is_ready false with a verdict.
+ */
+MUST_CHECK enum status group_news_look(struct group_work *work,
+    const struct state_group_item *item, bool *is_ready,
+    struct group_verdict *out);
+
 #endif

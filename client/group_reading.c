@@ -247,6 +247,7 @@ store(struct reading *reading)
 	if ((st = follow_counter(reading, &row)) != STATUS_OK ||
 	    (st = state_incoming_add(work->state, &row)) != STATUS_OK)
 		goto out;
+	session_tally(work->session)->received++;
 	st = tell_fork(reading);
 out:
 	buf_clear(&canonical);

@@ -97,7 +97,7 @@ MUST_CHECK enum status account_apply(
 struct session_tally {
 	unsigned long sent;     /* outgoing messages stored at the server */
 	unsigned long refused;  /* outgoing messages refused */
-	unsigned long received; /* incoming messages stored here */
+	unsigned long received; /* rows of the history that came in */
 	/* How many messages of others were waiting when it was last told. */
 	unsigned long others;
 };

@@ -175,5 +175,6 @@ const char *const state_migrations[STATE_SCHEMA_VERSION] = {
     " ciphertext BLOB NOT NULL,"
     " roster BLOB NOT NULL,"
     " leave BLOB NOT NULL);"
-    "CREATE INDEX group_queue_of_group ON group_queue (group_id, kind);",
+    "CREATE INDEX group_queue_of_group"
+    " ON group_queue (group_id, kind, epoch);",
 };

@@ -9,6 +9,7 @@
 #include "client/group_inbox.h"
 #include "client/groups.h"
 #include "client/incoming_told.h"
+#include "client/session_request.h"
 #include "client/state_acks.h"
 #include "client/state_group_outgoing.h"
 #include "client/state_group_queue.h"
@@ -983,6 +984,64 @@ test_queue_is_bounded(void **unused)
 	end(&first, NULL);
 }
 
+/* Updates that say nothing, of epochs 3, 4 and so on, or the other way round. */
+static void
+arrive_garbage(unsigned count, bool is_rising)
+{
+	assert_ok(state_begin(stage_state()));
+	for (unsigned i = 0; i < count; i++) {
+		struct state_group_item item = {
+		    .kind = STATE_GROUP_ITEM_KEY,
+		    .group_id = STAGE_GROUP,
+		    .epoch = 3 + (is_rising ? i : count - 1 - i),
+		    .roster = BYTES_LITERAL("roster"),
+		    .ciphertext = BYTES_LITERAL("letter"),
+		};
+
+		memcpy(item.inbox_id, &i, sizeof(i));
+		assert_ok(state_group_item_add(stage_state(), &item));
+	}
+	assert_ok(state_commit(stage_state()));
+}
+
+/* Once through the queue is enough for all of it. */
+static void
+test_queue_of_garbage_is_left_at_once(void **unused)
+{
+	struct stage_epoch first = enter_first("garbage");
+
+	(void)unused;
+	arrive_garbage(200, true);
+	stage_process(true);
+	assert_queue(0);
+	stage_assert_set_aside(200);
+	assert_int_equal(session_tally(stage_session())->received, 1);
+	end(&first, NULL);
+}
+
+/* Each look at the queue finds one: so many looks are for another time. */
+static void
+test_queue_in_the_wrong_order_takes_its_time(void **unused)
+{
+	struct stage_epoch first = enter_first("wrong_order");
+	uint64_t before = 150, after = 0;
+
+	(void)unused;
+	arrive_garbage((unsigned)before, false);
+	for (unsigned runs = 0; before > 0; runs++) {
+		assert_true(runs < 150);
+		stage_process(true);
+		assert_ok(state_group_items_count(stage_state(), &after));
+		assert_true(after < before);
+		if (runs == 0)
+			assert_true(after > 0);
+		before = after;
+	}
+	stage_assert_set_aside(150);
+	assert_group(GROUP_STATUS_ACTIVE, 1, 0);
+	end(&first, NULL);
+}
+
 int
 main(void)
 {
@@ -1019,6 +1078,8 @@ main(void)
 	    cmocka_unit_test(test_leaving_reads_on_up_to_the_leave),
 	    cmocka_unit_test(test_queue_takes_no_repetition),
 	    cmocka_unit_test(test_queue_is_bounded),
+	    cmocka_unit_test(test_queue_of_garbage_is_left_at_once),
+	    cmocka_unit_test(test_queue_in_the_wrong_order_takes_its_time),
 	};
 
 	return cmocka_run_group_tests(tests, folder_setup, folder_teardown);
