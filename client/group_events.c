@@ -8,12 +8,10 @@
 #include "client/session_request.h"
 #include "client/state_messages.h"
 #include "crypto/hash.h"
-#include "wire/identity.h"
 
-/* What the member's own statement would say, as far as a roster tells it. */
-static enum status
-identify(struct session *session, const struct roster_member *member,
-    struct identity *out)
+enum status
+group_events_identify(struct session *session,
+    const struct roster_member *member, struct identity *out)
 {
 	const struct vault *vault = account_vault(session_account(session));
 	struct bytes name = bytes_from_string(member->name);
@@ -45,7 +43,8 @@ group_events_judge(struct session *session, const struct roster_member *member,
 	struct identity identity;
 	enum status st;
 
-	if ((st = identify(session, member, &identity)) != STATUS_OK)
+	if ((st = group_events_identify(session, member, &identity)) !=
+	    STATUS_OK)
 		return st;
 	return contacts_judge_author(session, &identity, out);
 }
@@ -83,8 +82,8 @@ group_events_add(
 	enum status st;
 
 	if (happening->author != NULL &&
-	    ((st = identify(session, happening->author, &identity)) !=
-		    STATUS_OK ||
+	    ((st = group_events_identify(
+		  session, happening->author, &identity)) != STATUS_OK ||
 		(st = contacts_judge_author(session, &identity, &author)) !=
 		    STATUS_OK))
 		return st;

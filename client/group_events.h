@@ -9,6 +9,7 @@
 #include "client/history.h"
 #include "client/session.h"
 #include "crypto/keys.h"
+#include "wire/identity.h"
 #include "wire/roster.h"
 
 /* What happened to groups, as rows of the history; and who a member is. */
@@ -34,6 +35,10 @@ struct group_happening {
  */
 MUST_CHECK enum status group_events_add(
     struct session *session, const struct group_happening *happening);
+
+/* What a member's own statement would say, as far as a roster tells it. */
+MUST_CHECK enum status group_events_identify(struct session *session,
+    const struct roster_member *member, struct identity *out);
 
 /* What is pinned to a member's name: contacts_judge_author() for members. */
 MUST_CHECK enum status group_events_judge(struct session *session,

@@ -1,6 +1,7 @@
 #include "client/group_news.h"
 
 #include "client/group_epoch.h"
+#include "client/group_events.h"
 #include "client/group_leaves.h"
 #include "e2ee/direct.h"
 
@@ -137,6 +138,27 @@ check_letter(struct group_work *work, struct update *update, bool *is_good,
 	return STATUS_OK;
 }
 
+/*
+ * Whether the roster calls who signed it as the letter does, whose author is
+ * known by name and keys. At a hand-over it may be there no more.
+ */
+static enum status
+names_signer(struct group_work *work, const struct update *update, bool *out)
+{
+	const struct roster_member *signer =
+	    roster_find(&update->roster, &update->signer);
+	struct identity identity;
+	enum status st;
+
+	*out = true;
+	if (signer == NULL)
+		return STATUS_OK;
+	st = group_events_identify(work->session, signer, &identity);
+	if (st == STATUS_OK)
+		*out = identity_is_same(&identity, &update->letter.sender);
+	return st;
+}
+
 /* The roster: it verifies, is what the letter means, and has us in it. */
 static enum status
 check_roster(struct group_work *work, struct update *update, bool *is_good)
@@ -161,7 +183,7 @@ check_roster(struct group_work *work, struct update *update, bool *is_good)
 	    (roster->epoch > 1 || signing_public_key_equal(
 				      &update->signer, &roster->admin_key)) &&
 	    roster_find(roster, &vault_signing(vault)->public_key) != NULL;
-	return STATUS_OK;
+	return *is_good ? names_signer(work, update, is_good) : STATUS_OK;
 }
 
 static bool

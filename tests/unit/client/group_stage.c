@@ -43,7 +43,8 @@ static void
 hear(void *arg, const struct notice *notice)
 {
 	(void)arg;
-	if (notice->kind == NOTICE_SET_ASIDE)
+	if (notice->kind == NOTICE_SET_ASIDE ||
+	    notice->kind == NOTICE_UNFINISHED_REFUSED)
 		assert_ok(buf_append_string(&told, notice->text));
 }
 
@@ -224,7 +225,10 @@ stage_make(struct stage_epoch *epoch)
 	for (int i = 0; i < STAGE_PEOPLE; i++)
 		if ((epoch->members & STAGE_SET(i)) != 0)
 			members[roster.member_count++] = (struct roster_member){
-			    .name = people[i].name,
+			    .name = i == (int)epoch->admin &&
+					    epoch->admin_name != NULL
+					? epoch->admin_name
+					: people[i].name,
 			    .signing_key = people[i].signing.public_key,
 			    .encryption_key = people[i].encryption.public_key,
 			};

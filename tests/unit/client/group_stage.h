@@ -50,6 +50,7 @@ struct stage_epoch {
 	unsigned members; /* a set */
 	enum stage_person admin;
 	enum stage_person signer;
+	const char *admin_name; /* another than its own; NULL: that */
 	const char *name;
 	const struct sha256_digest *previous; /* NULL: none */
 

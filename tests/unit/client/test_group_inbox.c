@@ -204,6 +204,7 @@ test_join_refuses_lies(void **unused)
 	struct stage_epoch first = stage_first();
 	struct stage_epoch without = stage_first();
 	struct stage_epoch foreign = stage_first();
+	struct stage_epoch renamed = stage_first();
 
 	(void)unused;
 	stage_open("lies", STAGE_ALL);
@@ -221,12 +222,17 @@ test_join_refuses_lies(void **unused)
 	foreign.signer = STAGE_REZA;
 	stage_make(&foreign);
 	stage_arrive_update(&foreign, NULL);
+	/* Nor does sara make it under another name than her own. */
+	renamed.admin_name = "parviz";
+	stage_make(&renamed);
+	stage_arrive_update(&renamed, NULL);
 	stage_process(true);
 	assert_no_group();
-	stage_assert_set_aside(6);
+	stage_assert_set_aside(7);
 	assert_queue(0);
 	stage_assert_history("");
 	buf_clear(&foreign.roster);
+	buf_clear(&renamed.roster);
 	end(&first, &without);
 }
 
