@@ -14,6 +14,12 @@
  */
 #define BATCH_FETCH_BYTES ((uint32_t)64 << 20)
 
+/*
+ * And most messages, shared evenly: each can be of another group, whose body is
+ * asked for by a statement of its own. 64 polls of the default size fit.
+ */
+#define BATCH_FETCH_MESSAGES ((uint32_t)16384)
+
 static bool
 is_acknowledging(const struct work *work)
 {
@@ -68,18 +74,25 @@ is_fetching(const struct work *work)
 	    work->operation->kind == STORE_KIND_FETCH) && work_is_served(work);
 }
 
+static uint32_t
+lower(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
 static enum database_failure
 send_fetches(struct batch *batch)
 {
 	struct parameters parameters;
 	enum database_failure failure = DATABASE_FAILURE_NONE;
-	uint32_t count = 0, share;
+	uint32_t count = 0, most_bytes, most_messages;
 
 	for (size_t i = 0; i < batch->count; i++)
 		count += is_fetching(&batch->works[i]);
 	if (count == 0)
 		return DATABASE_FAILURE_NONE;
-	share = BATCH_FETCH_BYTES / count;
+	most_bytes = BATCH_FETCH_BYTES / count;
+	most_messages = BATCH_FETCH_MESSAGES / count;
 	parameters_init(&parameters, statement_text(STATEMENT_FETCH)->types);
 	for (size_t i = 0; i < batch->count &&
 	    failure == DATABASE_FAILURE_NONE; i++) {
@@ -89,9 +102,10 @@ send_fetches(struct batch *batch)
 		if (!is_fetching(work))
 			continue;
 		parameters_int8(&parameters, 0, work->number->account_id);
-		parameters_int8(&parameters, 1, poll->max_messages);
+		parameters_int8(&parameters, 1,
+		    lower(poll->max_messages, most_messages));
 		parameters_int8(&parameters, 2,
-		    poll->max_bytes < share ? poll->max_bytes : share);
+		    lower(poll->max_bytes, most_bytes));
 		failure = pipeline_send(batch->pipeline, STATEMENT_FETCH,
 		    &parameters);
 	}

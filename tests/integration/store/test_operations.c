@@ -523,6 +523,43 @@ test_batch_judges_each_operation(void **state)
 	pipeline_close(pipeline);
 }
 
+/* Many fetches at once share the messages that fit into a batch. */
+static void
+test_batch_shares_what_is_fetched(void **state)
+{
+	enum { FETCHES = 256, EACH = 65, FIT = 64 };
+	static struct store_poll fetches[FETCHES];
+	struct store_operation *operations[FETCHES];
+	struct batch_mail mail = { 0 };
+	struct pipeline *pipeline = open_pipeline();
+
+	(void)state;
+	fixture_sql(conninfo, "INSERT INTO messages SELECT n, gen_random_uuid(),"
+	    " 1, 'x' FROM generate_series(1, %d) AS n, generate_series(1, %d)",
+	    FETCHES, EACH);
+	for (int i = 0; i < FETCHES; i++) {
+		fetches[i].operation.kind = STORE_KIND_FETCH;
+		fetches[i].number.account_id = i + 1;
+		fetches[i].max_messages = STORE_FETCH_MAX;
+		fetches[i].max_bytes = 1000;
+		operations[i] = &fetches[i].operation;
+	}
+	assert_int_equal(batch_run(pipeline, operations, FETCHES, &mail),
+	    DATABASE_FAILURE_NONE);
+	for (int i = 0; i < FETCHES; i++) {
+		assert_int_equal(fetches[i].message_count, FIT);
+		assert_true(fetches[i].has_more);
+		store_operation_clear(&fetches[i].operation);
+	}
+	assert_int_equal(batch_run(pipeline, operations, 1, &mail),
+	    DATABASE_FAILURE_NONE);
+	assert_int_equal(fetches[0].message_count, EACH);
+	assert_false(fetches[0].has_more);
+	store_operation_clear(&fetches[0].operation);
+	batch_mail_clear(&mail);
+	pipeline_close(pipeline);
+}
+
 /* Two at once for one name and one key: one of each wins. */
 static void
 test_batch_with_rivals(void **state)
@@ -624,6 +661,7 @@ main(void)
 		cmocka_unit_test(test_lookup_finds_identities),
 		cmocka_unit_test(test_refuse_stores_the_refusal),
 		cmocka_unit_test(test_batch_judges_each_operation),
+		cmocka_unit_test(test_batch_shares_what_is_fetched),
 		cmocka_unit_test(test_batch_with_rivals),
 		cmocka_unit_test(test_one_bad_operation_fails_alone),
 	};
