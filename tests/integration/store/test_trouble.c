@@ -415,6 +415,111 @@ test_full_queue_and_stop(void **state)
 	store_free(store);
 }
 
+/*
+ * What goes to so many that a batch holds no more of it waits for the next one;
+ * what is small and behind it does not. Whose numbers were claimed in one
+ * transaction tells.
+ */
+static void
+test_what_fans_out_does_not_hold_up_others(void **state)
+{
+	enum { HEAVY = 3 };
+	static struct store_send_message messages[HEAVY][STORE_SEND_GROUPS_MAX];
+	const struct store_options options = { .threads = 1,
+		.lock_timeout_ms = 20000, .statement_timeout_ms = 20000 };
+	struct store *store = begin(&options, NULL);
+	struct user users[HEAVY];
+	struct store_send_message message;
+	struct store_send send, heavy[HEAVY];
+	struct store_poll poll;
+	PGconn *lock;
+
+	(void)state;
+	for (int i = 0; i < HEAVY; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "heavy%d", i);
+		user_sign_up(store, &users[i], name);
+	}
+	lock = lock_account(&alice);
+	fill(&send, &message, &alice, &bob);
+	assert_ok(fixture_submit(store, &send.operation));
+	wait_for("SELECT count(*) FROM pg_stat_activity WHERE"
+	    " wait_event_type = 'Lock' AND datname = current_database()", 1);
+	for (int i = 0; i < HEAVY; i++) {
+		for (size_t k = 0; k < STORE_SEND_GROUPS_MAX; k++)
+			messages[i][k] = (struct store_send_message){
+				.group_id = 1, .epoch = 1,
+				.ciphertext = BYTES_LITERAL("x") };
+		send_fill(&heavy[i], &users[i], ++users[i].sequence,
+		    messages[i], STORE_SEND_GROUPS_MAX);
+		assert_ok(fixture_submit(store, &heavy[i].operation));
+	}
+	poll_fill(&poll, &bob, ++bob.sequence);
+	assert_ok(fixture_submit(store, &poll.operation));
+	PQfinish(lock);
+	for (int i = 0; i < HEAVY; i++) {
+		fixture_wait(&heavy[i].operation);
+		assert_ok(heavy[i].operation.status);
+		assert_int_equal(messages[i][0].outcome,
+		    STORE_SEND_OUTCOME_UNKNOWN_GROUP);
+	}
+	fixture_wait(&poll.operation);
+	assert_ok(poll.operation.status);
+	store_operation_clear(&poll.operation);
+	assert_int_equal(fixture_sql(conninfo, "SELECT count(DISTINCT"
+	    " xmin::text) FROM accounts WHERE username LIKE 'heavy%%'"), HEAVY);
+	assert_int_equal(fixture_sql(conninfo, "SELECT count(DISTINCT"
+	    " xmin::text) FROM accounts WHERE username IN ('heavy0', 'bob')"),
+	    1);
+	end(store);
+}
+
+/* What concerns groups fills only its own part of the queue. */
+static void
+test_groups_leave_room_in_the_queue(void **state)
+{
+	enum { MOST = 2048 };
+	static struct store_group_read reads[MOST + 1];
+	const struct store_options options = { .threads = 1,
+		.lock_timeout_ms = 60000, .statement_timeout_ms = 60000 };
+	struct store *store = begin(&options, NULL);
+	struct store_send_message message;
+	struct store_send send;
+	struct store_poll poll;
+	struct user nobody;
+	PGconn *lock = lock_account(&alice);
+
+	(void)state;
+	fill(&send, &message, &alice, &bob);
+	assert_ok(fixture_submit(store, &send.operation));
+	wait_for("SELECT count(*) FROM pg_stat_activity WHERE"
+	    " wait_event_type = 'Lock' AND datname = current_database()", 1);
+	for (int i = 0; i <= MOST; i++) {
+		struct store_group_head *head = &reads[i].head;
+
+		user_init(&nobody, "nobody");
+		head->operation.kind = STORE_KIND_GROUP_READ;
+		user_number(&nobody, nobody.sequence, 0, &head->number);
+		head->group_id = 1;
+		assert_status(fixture_submit(store, &head->operation),
+		    i < MOST ? STATUS_OK : STATUS_BUSY);
+	}
+	poll_fill(&poll, &bob, ++bob.sequence);
+	assert_ok(fixture_submit(store, &poll.operation));
+	PQfinish(lock);
+	fixture_wait(&poll.operation);
+	assert_ok(poll.operation.status);
+	store_operation_clear(&poll.operation);
+	for (int i = 0; i < MOST; i++) {
+		fixture_wait(&reads[i].head.operation);
+		assert_ok(reads[i].head.operation.status);
+		assert_int_equal(reads[i].head.result.claim,
+		    STORE_CLAIM_DENIED);
+	}
+	end(store);
+}
+
 static void
 test_stop_without_a_database(void **state)
 {
@@ -561,6 +666,8 @@ main(void)
 		cmocka_unit_test(test_server_killed_between_steps),
 		cmocka_unit_test(test_locked_account_does_not_stop_others),
 		cmocka_unit_test(test_full_queue_and_stop),
+		cmocka_unit_test(test_what_fans_out_does_not_hold_up_others),
+		cmocka_unit_test(test_groups_leave_room_in_the_queue),
 		cmocka_unit_test(test_stop_without_a_database),
 		cmocka_unit_test(test_mail_is_told_here_and_elsewhere),
 		cmocka_unit_test(test_mail_for_many_is_told_to_everyone),
