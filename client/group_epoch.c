@@ -8,6 +8,7 @@
 #include "base/name.h"
 #include "base/secret.h"
 #include "client/group_events.h"
+#include "client/session_request.h"
 #include "client/state_group_keys.h"
 #include "client/state_group_outgoing.h"
 #include "client/state_groups.h"
@@ -460,6 +461,7 @@ group_epoch_end(struct session *session, const struct group_end *end)
 {
 	struct state *state = session_state(session);
 	struct state_group group = {0};
+	size_t refused = 0;
 	enum status st;
 
 	st = state_group_read(state, end->group_id, &group);
@@ -472,7 +474,9 @@ group_epoch_end(struct session *session, const struct group_end *end)
 		st = state_group_set_gone(state, end->group_id, end->status,
 		    end->gone_epoch, clock_wall_ms());
 		if (st == STATUS_OK)
-			st = state_group_outgoing_refuse(state, end->group_id);
+			st = state_group_outgoing_refuse(
+			    state, end->group_id, &refused);
+		session_tally(session)->refused += refused;
 		if (st == STATUS_OK && group.epoch > 0)
 			st = tell_end(session, &group, end);
 	}

@@ -1,5 +1,6 @@
 #include "client/group_inbox.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -235,10 +236,30 @@ run_batch(struct group_work *work, int64_t *after, bool *is_last)
 	return st;
 }
 
+/* What waited for a key that we do not get any more. */
+static void
+tell_refused(struct session *session, unsigned long count)
+{
+	char text[256];
+
+	if (count == 0)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    count == 1 ? "%lu message that waited for a group's next key was "
+			 "not sent: you are no member any more. The history "
+			 "shows it."
+		       : "%lu messages that waited for a group's next key were "
+			 "not sent: you are no member any more. The history "
+			 "shows them.",
+	    count);
+	session_notice(session, NOTICE_UNFINISHED_REFUSED, NULL, count, text);
+}
+
 /* Once through the queue. */
 static enum status
 run_pass(struct group_work *work)
 {
+	unsigned long refused = session_tally(work->session)->refused;
 	int64_t after = 0;
 	bool is_last = false;
 	enum status st = STATUS_OK;
@@ -247,6 +268,8 @@ run_pass(struct group_work *work)
 	work->has_waiting = false;
 	while (st == STATUS_OK && !is_last)
 		st = run_batch(work, &after, &is_last);
+	tell_refused(
+	    work->session, session_tally(work->session)->refused - refused);
 	return st;
 }
 

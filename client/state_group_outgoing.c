@@ -147,12 +147,16 @@ state_group_outgoing_release(struct state *state, int64_t number)
 }
 
 enum status
-state_group_outgoing_refuse(struct state *state, uint64_t group_id)
+state_group_outgoing_refuse(
+    struct state *state, uint64_t group_id, size_t *count)
 {
 	struct sql sql;
+	enum status st;
 
 	assert(state->in_transaction);
 	sql_start(&sql, state, STATE_GROUP_OUTGOING_REFUSE);
 	sql_bind_u64(&sql, group_id);
-	return sql_run(&sql);
+	if ((st = sql_run(&sql)) == STATUS_OK)
+		*count = (size_t)sqlite3_changes(state->db);
+	return st;
 }

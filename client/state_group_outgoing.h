@@ -79,6 +79,6 @@ MUST_CHECK enum status state_group_outgoing_release(
 
 /* All of a group that wait are refused: we are no member any more. */
 MUST_CHECK enum status state_group_outgoing_refuse(
-    struct state *state, uint64_t group_id);
+    struct state *state, uint64_t group_id, size_t *count);
 
 #endif

@@ -765,6 +765,9 @@ test_farewell_ends_it(void **unused)
 	stage_process(true);
 	assert_group(GROUP_STATUS_REMOVED, 1, 0);
 	assert_refused(id);
+	stage_assert_told("1 message that waited for a group's next key was "
+			  "not sent: you are no member any more. The history "
+			  "shows it.");
 	stage_assert_set_aside(1);
 	assert_queue(0);
 	end(&first, &second);
