@@ -479,6 +479,23 @@ class Killed(GroupTest):
         view = self.group(sara, "hand-over", team, hassan)
         self.assertEqual((view["epoch"], view["role"]), (2, "member"))
 
+    def test_hand_over_under_way(self):
+        """A parked poll brings what the new admin did, before it is known
+        here that there is one."""
+        sara, hassan, _ = self.people
+        team = self.create(sara, hassan)
+        parked = self.home.start("--json", "poll", "--as", sara, "--wait",
+                                 "60")
+        self.kill("request.replied:2", sara, "group", "hand-over", team,
+                  hassan)
+        self.poll_all(hassan)
+        self.group(hassan, "rotate", team)
+        parked.end().expect(DONE)
+        self.poll_all(sara)
+        self.assert_agree(team, sara, hassan, epoch=3)
+        told = [row["kind"] for row in self.home.history(sara, f"@{team}")]
+        self.assertEqual(told, ["joined", "admin_changed", "key_refreshed"])
+
     def test_leave_and_delete(self):
         sara, hassan, _ = self.people
         for point in ("request.stored:2", "request.applied:2"):
