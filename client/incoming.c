@@ -190,6 +190,7 @@ incoming_apply(struct session *session, const struct session_reply *reply)
 {
 	struct state *state = session_state(session);
 	Peyk__V1__PollResponse *response = NULL;
+	bool is_next = false;
 	enum status st;
 
 	if (!reply->is_done)
@@ -199,9 +200,11 @@ incoming_apply(struct session *session, const struct session_reply *reply)
 	if (st == STATUS_NOMEM)
 		return st;
 	/* First what was acknowledged, then what is to be. */
-	st = state_ack_settle(state, reply->sequence);
-	for (size_t i = 0;
-	     response != NULL && i < response->n_messages && st == STATUS_OK;
+	if ((st = state_ack_settle(state, reply->sequence)) == STATUS_OK)
+		st = state_poll_take(state, reply->sequence, &is_next);
+	/* A process may have slept over a reply while another one polled on. */
+	for (size_t i = 0; response != NULL && i < response->n_messages &&
+			   st == STATUS_OK && is_next;
 	     i++)
 		st = store_message(session, response->messages[i]);
 	wire_free(response);

@@ -100,6 +100,20 @@ state_ack_reopen(struct state *state, uint64_t sequence)
 	return sql_run(&sql);
 }
 
+enum status
+state_poll_take(struct state *state, uint64_t sequence, bool *is_next)
+{
+	struct sql sql;
+	enum status st;
+
+	assert(state->in_transaction);
+	sql_start(&sql, state, STATE_POLL_TAKE);
+	sql_bind_u64(&sql, sequence);
+	if ((st = sql_run(&sql)) == STATUS_OK)
+		*is_next = sqlite3_changes(state->db) > 0;
+	return st;
+}
+
 /* ---- What cannot be read ---- */
 
 enum status

@@ -46,6 +46,13 @@ MUST_CHECK enum status state_ack_settle(struct state *state, uint64_t sequence);
 /* The poll of this number was refused: they are open again. */
 MUST_CHECK enum status state_ack_reopen(struct state *state, uint64_t sequence);
 
+/*
+ * The reply of this poll is taken. *is_next false: that of a later one was
+ * before, so that what this one has is here already, or comes again.
+ */
+MUST_CHECK enum status state_poll_take(
+    struct state *state, uint64_t sequence, bool *is_next);
+
 /* ---- What cannot be read ---- */
 
 /*

@@ -93,6 +93,7 @@ const char *const state_migrations[STATE_SCHEMA_VERSION] = {
      * of a group. The id of a row about a group follows from what happened,
      * so that it cannot take the place of a text, nor a text its.
      */
+    "ALTER TABLE account ADD COLUMN last_poll INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE messages ADD COLUMN conversation TEXT NOT NULL DEFAULT '';"
     "UPDATE messages SET conversation = peer_canonical;"
     "ALTER TABLE messages ADD COLUMN group_id INTEGER;"

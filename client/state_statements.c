@@ -173,6 +173,8 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_ACK_COUNT] = "SELECT count(*) FROM acks",
     [STATE_ACK_SETTLE] = "DELETE FROM acks WHERE sequence <= ?1",
     [STATE_ACK_REOPEN] = "UPDATE acks SET sequence = NULL WHERE sequence = ?1",
+    [STATE_POLL_TAKE] =
+	"UPDATE account SET last_poll = ?1 WHERE last_poll < ?1",
 
     [STATE_SET_ASIDE_ADD] = "INSERT OR IGNORE INTO set_aside"
 			    " (inbox_id, ciphertext, stored_at_ms, reason)"

@@ -16,6 +16,7 @@
 #include "client/state_groups.h"
 #include "client/state_messages.h"
 #include "wire/limits.h"
+#include "wire/unpack.h"
 
 #define PINNED_SARA STAGE_SET(STAGE_SARA)
 
@@ -962,6 +963,59 @@ test_queue_takes_no_repetition(void **unused)
 	end(NULL, NULL);
 }
 
+/* The reply of a poll with one message, for a group that is not known. */
+static void
+apply_poll(uint64_t sequence)
+{
+	Peyk__V1__PollResponse response = PEYK__V1__POLL_RESPONSE__INIT;
+	Peyk__V1__InboxMessage message = PEYK__V1__INBOX_MESSAGE__INIT;
+	Peyk__V1__InboxMessage *messages[] = {&message};
+	char id[] = "019ab10c-5c00-7000-8000-000000000001";
+	struct session_reply reply = {.sequence = sequence, .is_done = true};
+	struct buf body;
+
+	message.id = id;
+	message.group_id = STAGE_GROUP;
+	message.epoch = 1;
+	response.messages = messages;
+	response.n_messages = 1;
+	buf_init(&body, 256);
+	assert_ok(wire_pack(&response.base, &body));
+	reply.body = buf_bytes(&body);
+	assert_ok(state_begin(stage_state()));
+	assert_ok(incoming_apply(stage_session(), &reply));
+	assert_ok(state_commit(stage_state()));
+	buf_clear(&body);
+}
+
+/* One process sleeps over its reply while another receives and acknowledges. */
+static void
+test_queue_takes_no_reply_that_comes_late(void **unused)
+{
+	uint64_t acks = 99;
+	struct buf ids;
+
+	(void)unused;
+	stage_open("late_reply", 0);
+	apply_poll(8);
+	assert_queue(1);
+	stage_process(true);
+	assert_queue(0);
+	buf_init(&ids, UUID_SIZE);
+	assert_ok(state_begin(stage_state()));
+	assert_ok(state_ack_assign(stage_state(), 9, 1, &ids));
+	assert_ok(state_ack_settle(stage_state(), 9));
+	assert_ok(state_commit(stage_state()));
+	buf_clear(&ids);
+	apply_poll(7);
+	assert_queue(0);
+	assert_ok(state_ack_count(stage_state(), &acks));
+	assert_int_equal(acks, 0);
+	apply_poll(10);
+	assert_queue(1);
+	end(NULL, NULL);
+}
+
 static void
 test_queue_is_bounded(void **unused)
 {
@@ -1086,6 +1140,7 @@ main(void)
 	    cmocka_unit_test(test_leave_of_an_epoch_to_come_waits),
 	    cmocka_unit_test(test_leaving_reads_on_up_to_the_leave),
 	    cmocka_unit_test(test_queue_takes_no_repetition),
+	    cmocka_unit_test(test_queue_takes_no_reply_that_comes_late),
 	    cmocka_unit_test(test_queue_is_bounded),
 	    cmocka_unit_test(test_queue_of_garbage_is_left_at_once),
 	    cmocka_unit_test(test_queue_in_the_wrong_order_takes_its_time),
