@@ -35,9 +35,23 @@ has_member(const struct roster_member *members, size_t count,
 	return false;
 }
 
+/* Oneself, whatever the admin before has called one. */
+static struct roster_member
+correct(const struct vault *vault, const struct roster_member *member)
+{
+	if (!signing_public_key_equal(
+		&member->signing_key, &vault_signing(vault)->public_key))
+		return *member;
+	return (struct roster_member){
+	    .name = vault_name(vault),
+	    .signing_key = member->signing_key,
+	    .encryption_key = vault_encryption(vault)->public_key,
+	};
+}
+
 /* Who is in the new epoch, in the roster's order. free() *out. */
 static enum status
-choose_members(const struct group_change_base *base,
+choose_members(const struct vault *vault, const struct group_change_base *base,
     const struct group_change *change, struct roster_member **out,
     size_t *count)
 {
@@ -54,7 +68,7 @@ choose_members(const struct group_change_base *base,
 	for (size_t i = 0; i < base->member_count; i++)
 		if (!has_member(
 			change->members, going, &base->members[i].signing_key))
-			members[used++] = base->members[i];
+			members[used++] = correct(vault, &base->members[i]);
 	for (size_t i = 0; i < coming; i++)
 		members[used++] = change->members[i];
 	roster_sort(members, used);
@@ -328,8 +342,8 @@ group_change_make(const struct vault *vault,
 	}
 	if (roster.has_previous)
 		roster.previous_hash = *base->previous_hash;
-	if ((st = choose_members(
-		 base, change, &members, &roster.member_count)) != STATUS_OK)
+	if ((st = choose_members(vault, base, change, &members,
+		 &roster.member_count)) != STATUS_OK)
 		goto out;
 	roster.members = members;
 	if ((st = make_key(&update, &roster.key_commitment)) != STATUS_OK ||

@@ -184,9 +184,18 @@ test_group_change_makes_the_first_key(void **state)
 	struct roster roster = {0};
 
 	(void)state;
+	/* Nobody would follow an admin who goes by another name. */
+	members[0].name = "mallory";
+	members[0].encryption_key = others[0].encryption.public_key;
 	make(&base, &change, &made);
 	assert_ptr_equal(made.method, &messenger_rotate_group_key_sealed);
 	open_roster(&made, &roster);
+	assert_string_equal(
+	    roster_find(&roster, &roster.admin_key)->name, vault_name(vault));
+	assert_memory_equal(
+	    &roster_find(&roster, &roster.admin_key)->encryption_key,
+	    &vault_encryption(vault)->public_key,
+	    sizeof(members[0].encryption_key));
 	assert_false(roster.has_previous);
 	assert_string_equal(roster.name, "team");
 	assert_true(signing_public_key_equal(
