@@ -7,7 +7,6 @@
 #include "client/group_admin.h"
 #include "client/group_event_line.h"
 #include "client/group_view.h"
-#include "wire/limits.h"
 
 /* `peyk group create`, `add` and so on: what makes another group of it. */
 
@@ -28,14 +27,19 @@ struct change {
 static enum status
 append_names(struct buf *line, const struct bytes *names, size_t count)
 {
+	size_t told = count > GROUP_EVENT_LINE_NAMES_MAX
+			  ? GROUP_EVENT_LINE_NAMES_MAX
+			  : count;
 	enum status st = STATUS_OK;
 
-	for (size_t i = 0; i < count && st == STATUS_OK; i++) {
+	for (size_t i = 0; i < told && st == STATUS_OK; i++) {
 		if (i > 0)
 			st = buf_append_string(line, ", ");
 		if (st == STATUS_OK)
 			st = output_append_text(line, names[i]);
 	}
+	if (st == STATUS_OK && told < count)
+		st = buf_append_format(line, " and %zu others", count - told);
 	return st;
 }
 
@@ -308,7 +312,7 @@ const struct command cmd_group_create = {
 	    "Example:\n"
 	    "  peyk group create team hassan reza --as sara\n",
     .operands_min = 1,
-    .operands_max = WIRE_GROUP_MEMBERS_MAX,
+    .operands_max = COMMAND_OPERANDS_ANY,
     .run = run_create,
 };
 
@@ -323,7 +327,7 @@ const struct command cmd_group_add = {
 	    "Example:\n"
 	    "  peyk group add team nadia --as sara\n",
     .operands_min = 2,
-    .operands_max = WIRE_GROUP_MEMBERS_MAX,
+    .operands_max = COMMAND_OPERANDS_ANY,
     .run = run_add,
 };
 
@@ -339,7 +343,7 @@ const struct command cmd_group_remove = {
 	    "Example:\n"
 	    "  peyk group remove team reza --as sara\n",
     .operands_min = 2,
-    .operands_max = WIRE_GROUP_MEMBERS_MAX,
+    .operands_max = COMMAND_OPERANDS_ANY,
     .run = run_remove,
 };
 

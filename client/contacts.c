@@ -18,6 +18,9 @@
 _Static_assert(CONTACTS_SAFETY_NUMBER_SIZE == E2EE_SAFETY_NUMBER_LENGTH + 1,
     "a safety number fits");
 
+/* More first contacts at once are counted, not named. */
+#define PINS_TOLD_MAX 8
+
 /* What the server said of a name. */
 struct look_up {
 	bool is_found;
@@ -245,9 +248,22 @@ take_over(struct session *session, const struct look_up *look_up,
 	return st;
 }
 
+/* Who it is about is in the contacts, too. */
+static void
+tell_many(struct session *session, size_t count)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text),
+	    "First contact with %zu people: remembering their keys. Compare "
+	    "the safety numbers (peyk verify) to be sure who they are.",
+	    count);
+	session_notice(session, NOTICE_CONTACT_PINNED, NULL, count, text);
+}
+
 static void
 tell(struct session *session, const struct look_up *look_up,
-    enum look_up_effect effect)
+    enum look_up_effect effect, bool tells_pins)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 	char text[CLIENT_DISPLAY_SIZE + 256];
@@ -258,6 +274,8 @@ tell(struct session *session, const struct look_up *look_up,
 	case LOOK_UP_NOTHING:
 		break;
 	case LOOK_UP_PINNED:
+		if (!tells_pins)
+			break;
 		(void)snprintf(text, sizeof(text),
 		    "First contact with %s: remembering its keys. Compare the "
 		    "safety number (peyk verify) to be sure who it is.",
@@ -272,6 +290,21 @@ tell(struct session *session, const struct look_up *look_up,
 		session_notice(session, NOTICE_CONTACT_CHANGED, name, 0, text);
 		break;
 	}
+}
+
+static void
+tell_all(struct session *session, const struct look_up *look_ups,
+    const enum look_up_effect *effects, size_t count)
+{
+	size_t pinned = 0;
+
+	for (size_t i = 0; i < count; i++)
+		pinned += effects[i] == LOOK_UP_PINNED;
+	if (pinned > PINS_TOLD_MAX)
+		tell_many(session, pinned);
+	for (size_t i = 0; i < count; i++)
+		tell(session, &look_ups[i], effects[i],
+		    pinned <= PINS_TOLD_MAX);
 }
 
 static enum status
@@ -292,23 +325,45 @@ take_all_over(struct session *session, const struct look_up *look_ups,
 	return st == STATUS_OK ? STATUS_OK : state_error(error, st);
 }
 
+static enum status
+check_names(
+    const struct bytes *names, size_t count, struct client_error *error)
+{
+	struct buf canonical;
+	enum status st = STATUS_OK;
+
+	for (size_t i = 0; i < count && st == STATUS_OK; i++) {
+		buf_init(&canonical, NAME_CANONICAL_SIZE_MAX);
+		st = history_canonical(names[i], &canonical, error);
+		buf_clear(&canonical);
+	}
+	return st;
+}
+
+/* How many names the server takes at once. */
+static size_t
+ask_size(const struct session *session)
+{
+	const struct session_server *server = session_server(session);
+	size_t limit = server != NULL ? server->info.names_per_lookup : 0;
+
+	return limit > 0 && limit < WIRE_NAMES_PER_LOOKUP
+		   ? limit
+		   : WIRE_NAMES_PER_LOOKUP;
+}
+
 enum status
 contacts_refresh(struct session *session, const struct bytes *names,
     size_t count, bool *found, struct client_error *error)
 {
 	struct look_up *look_ups = NULL;
 	enum look_up_effect *effects = NULL;
-	struct buf canonical;
-	enum status st = STATUS_OK;
+	size_t size, done;
+	enum status st;
 
-	assert(count > 0 && count <= WIRE_NAMES_PER_LOOKUP);
-	for (size_t i = 0; i < count; i++) {
-		buf_init(&canonical, NAME_CANONICAL_SIZE_MAX);
-		st = history_canonical(names[i], &canonical, error);
-		buf_clear(&canonical);
-		if (st != STATUS_OK)
-			return st;
-	}
+	assert(count > 0);
+	if ((st = check_names(names, count, error)) != STATUS_OK)
+		return st;
 	look_ups = calloc(count, sizeof(*look_ups));
 	effects = calloc(count, sizeof(*effects));
 	if (look_ups == NULL || effects == NULL) {
@@ -318,15 +373,20 @@ contacts_refresh(struct session *session, const struct bytes *names,
 	}
 	for (size_t i = 0; i < count; i++)
 		buf_init(&look_ups[i].statement, WIRE_SIGNED_IDENTITY_MAX);
-	if ((st = ask(session, names, count, look_ups, error)) != STATUS_OK ||
-	    (st = take_all_over(session, look_ups, count, effects, error)) !=
-		STATUS_OK)
-		goto out;
-	for (size_t i = 0; i < count; i++) {
-		tell(session, &look_ups[i], effects[i]);
-		if (found != NULL)
-			found[i] = look_ups[i].is_found;
+	for (done = 0; done < count; done += size) {
+		size = ask_size(session);
+		if (size > count - done)
+			size = count - done;
+		if ((st = ask(session, names + done, size, look_ups + done,
+			 error)) != STATUS_OK ||
+		    (st = take_all_over(session, look_ups + done, size,
+			 effects + done, error)) != STATUS_OK)
+			break;
 	}
+	/* What was pinned stays so, whatever came after it. */
+	tell_all(session, look_ups, effects, done);
+	for (size_t i = 0; found != NULL && i < done; i++)
+		found[i] = look_ups[i].is_found;
 out:
 	for (size_t i = 0; look_ups != NULL && i < count; i++)
 		buf_clear(&look_ups[i].statement);

@@ -68,7 +68,8 @@ MUST_CHECK enum status contacts_resolve(struct session *session,
     struct bytes name, struct contact *out, struct client_error *error);
 
 /*
- * Asks the server for the current keys of up to 256 names, pins new ones and
+ * Asks the server for the current keys of names, as many at once as it takes,
+ * pins new ones (NOTICE_CONTACT_PINNED; one for all where they are many) and
  * notes changed ones (NOTICE_CONTACT_CHANGED). found[i] (may be NULL) tells
  * whether the server knows names[i]. Otherwise as contacts_resolve().
  */

@@ -213,9 +213,7 @@ group_create(struct session *session, struct bytes name,
 	if ((st = check_name(name, error)) != STATUS_OK ||
 	    (st = session_connect(session, error)) != STATUS_OK ||
 	    (st = group_people_resolve(
-		 session, members, count, &contacts, error)) != STATUS_OK ||
-	    (st = group_people_check_count(
-		 session, contacts.count + 1, error)) != STATUS_OK)
+		 session, members, count, &contacts, error)) != STATUS_OK)
 		goto out;
 	if ((st = buf_append(&name_text, name)) != STATUS_OK ||
 	    (st = buf_string(&name_text, &creation.name)) != STATUS_OK ||

@@ -6,8 +6,6 @@
 #include "base/name.h"
 #include "wire/limits.h"
 
-#define NAMES_MAX WIRE_NAMES_PER_LOOKUP
-
 /* Canonical names, in the order of what they were made of. */
 struct canonical_names {
 	struct buf *items;
@@ -53,6 +51,35 @@ canonical_names_have(
 	return false;
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+	const struct buf *left = a, *right = b;
+	size_t size = left->size < right->size ? left->size : right->size;
+	int order = memcmp(left->data, right->data, size);
+
+	if (order != 0)
+		return order;
+	return (left->size > right->size) - (left->size < right->size);
+}
+
+/* Leaves each name once, in the order of their bytes. */
+static void
+canonical_names_unite(struct canonical_names *names)
+{
+	size_t used = 0;
+
+	qsort(names->items, names->count, sizeof(*names->items), compare_names);
+	for (size_t i = 0; i < names->count; i++)
+		if (used > 0 &&
+		    compare_names(&names->items[used - 1], &names->items[i]) ==
+			0)
+			buf_clear(&names->items[i]);
+		else
+			names->items[used++] = names->items[i];
+	names->count = used;
+}
+
 static bool
 is_self(const struct session *session, struct bytes canonical)
 {
@@ -74,35 +101,18 @@ tell_unknown(struct bytes name, struct client_error *error)
 
 /* ---- By the contacts ---- */
 
-static size_t
-lookup_size(const struct session *session)
-{
-	uint32_t limit = session_server(session)->info.names_per_lookup;
-
-	return limit > 0 && limit < NAMES_MAX ? limit : NAMES_MAX;
-}
-
-/* Looks names up, as many at once as the server takes, and pins them. */
+/* Looks names up and pins them. */
 static enum status
 look_up(struct session *session, const struct bytes *names, size_t count,
     bool *found, struct client_error *error)
 {
-	size_t step;
 	enum status st;
 
 	if (count == 0)
 		return STATUS_OK;
 	if ((st = session_connect(session, error)) != STATUS_OK)
 		return st;
-	for (size_t done = 0; done < count; done += step) {
-		step = lookup_size(session);
-		if (step > count - done)
-			step = count - done;
-		if ((st = contacts_refresh(session, names + done, step,
-			 found + done, error)) != STATUS_OK)
-			return st;
-	}
-	return STATUS_OK;
+	return contacts_refresh(session, names, count, found, error);
 }
 
 /* Those of the names that nobody is pinned to are looked up. */
@@ -155,6 +165,23 @@ check_none_is_self(const struct session *session,
 }
 
 enum status
+group_people_check_count(
+    const struct session *session, size_t count, struct client_error *error)
+{
+	const struct session_server *server = session_server(session);
+	size_t limit = WIRE_GROUP_MEMBERS_MAX;
+
+	if (server != NULL && server->info.members_per_group > 0 &&
+	    server->info.members_per_group < limit)
+		limit = server->info.members_per_group;
+	if (count <= limit)
+		return STATUS_OK;
+	return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
+	    "A group may have %zu members at most, and would have %zu.", limit,
+	    count);
+}
+
+enum status
 group_people_resolve(struct session *session, const struct bytes *names,
     size_t count, struct contact_list *out, struct client_error *error)
 {
@@ -165,21 +192,24 @@ group_people_resolve(struct session *session, const struct bytes *names,
 
 	if ((st = canonical_names_make(names, count, &canonical, error)) !=
 		STATUS_OK ||
-	    (st = check_none_is_self(session, &canonical, error)) !=
-		STATUS_OK ||
+	    (st = check_none_is_self(session, &canonical, error)) != STATUS_OK)
+		goto out;
+	canonical_names_unite(&canonical);
+	/* With oneself, and before anybody is looked up. */
+	if ((st = group_people_check_count(
+		 session, canonical.count + 1, error)) != STATUS_OK ||
 	    (count > 0 &&
 		(st = pin_unknown(session, names, count, error)) != STATUS_OK))
 		goto out;
-	list.items = calloc(count > 0 ? count : 1, sizeof(*list.items));
+	list.items = calloc(
+	    canonical.count > 0 ? canonical.count : 1, sizeof(*list.items));
 	if (list.items == NULL) {
 		st = client_error_set_plain(
 		    error, STATUS_NOMEM, "read the usernames");
 		goto out;
 	}
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < canonical.count; i++) {
 		name = buf_bytes(&canonical.items[i]);
-		if (canonical_names_have(&canonical, i, name))
-			continue;
 		if ((st = contacts_find(session, name, &list.items[list.count],
 			 error)) != STATUS_OK)
 			goto out;
@@ -287,22 +317,6 @@ out:
 	canonical_names_clear(&members);
 	canonical_names_clear(&wanted);
 	return st;
-}
-
-enum status
-group_people_check_count(
-    const struct session *session, size_t count, struct client_error *error)
-{
-	const struct session_server *server = session_server(session);
-	size_t limit = WIRE_GROUP_MEMBERS_MAX;
-
-	if (server != NULL && server->info.members_per_group > 0 &&
-	    server->info.members_per_group < limit)
-		limit = server->info.members_per_group;
-	if (count <= limit)
-		return STATUS_OK;
-	return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
-	    "A group may have %zu members at most.", limit);
 }
 
 /* ---- After a refusal ---- */

@@ -15,7 +15,7 @@
 /*
  * The contacts of names in any spelling, each once: pinned, or looked up (many
  * at once) and pinned now. Clear *out. STATUS_INVALID (exit 2): no valid name,
- * or oneself. STATUS_NOT_FOUND (exit 6): nobody has it. STATUS_STALE (exit 5):
+ * oneself, or more than any group may have. STATUS_NOT_FOUND (exit 6): nobody has it. STATUS_STALE (exit 5):
  * a key changed. STATUS_FORGED (exit 5), failures of session.h.
  */
 MUST_CHECK enum status group_people_resolve(struct session *session,

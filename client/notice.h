@@ -10,7 +10,7 @@
 enum notice_kind {
 	/* First contact with a server: its fingerprint was pinned. */
 	NOTICE_SERVER_PINNED,
-	/* First contact with a name: its keys were pinned. */
+	/* First contact with a name, or with count names: keys were pinned. */
 	NOTICE_CONTACT_PINNED,
 	/* The server names other keys for a pinned name: loud. */
 	NOTICE_CONTACT_CHANGED,
@@ -40,7 +40,7 @@ struct notice {
 	enum notice_kind kind;
 	const char *name; /* sanitized name of whom it is about, or NULL */
 	const char *fingerprint; /* NOTICE_SERVER_PINNED, else NULL */
-	unsigned long count;     /* of messages, where it is about some */
+	unsigned long count; /* of messages, people: where it is about some */
 	const char *text;        /* one or more whole sentences */
 };
 
