@@ -217,14 +217,6 @@ add_work(struct delivery *delivery, const struct work *work)
 	}
 }
 
-static enum database_failure
-send_unless_empty(struct batch *batch, enum statement statement,
-    struct parameters *parameters)
-{
-	return parameters_count(parameters, 0) == 0 ? DATABASE_FAILURE_NONE :
-	    batch_send_quiet(batch, statement, parameters);
-}
-
 enum database_failure
 batch_send_deliveries(struct batch *batch)
 {
@@ -245,11 +237,11 @@ batch_send_deliveries(struct batch *batch)
 	}
 	if ((failure = batch_status(delivery.status)) ==
 		DATABASE_FAILURE_NONE &&
-	    (failure = send_unless_empty(batch, STATEMENT_DELIVER,
+	    (failure = batch_send_filled(batch, STATEMENT_DELIVER,
 		 &delivery.direct)) == DATABASE_FAILURE_NONE &&
-	    (failure = send_unless_empty(batch, STATEMENT_STORE_BODIES,
+	    (failure = batch_send_filled(batch, STATEMENT_STORE_BODIES,
 		 &delivery.bodies)) == DATABASE_FAILURE_NONE)
-		failure = send_unless_empty(batch, STATEMENT_DELIVER_SHARED,
+		failure = batch_send_filled(batch, STATEMENT_DELIVER_SHARED,
 		    &delivery.shared);
 	parameters_clear(&delivery.direct);
 	parameters_clear(&delivery.shared);

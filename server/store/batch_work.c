@@ -159,6 +159,14 @@ batch_send_quiet(struct batch *batch, enum statement statement,
 	return pipeline_send(batch->pipeline, statement, parameters);
 }
 
+enum database_failure
+batch_send_filled(struct batch *batch, enum statement statement,
+    struct parameters *parameters)
+{
+	return parameters_count(parameters, 0) == 0 ? DATABASE_FAILURE_NONE :
+	    batch_send_quiet(batch, statement, parameters);
+}
+
 void
 batch_read_result(const struct rows *accounts, int row,
     struct store_result *out)

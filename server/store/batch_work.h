@@ -168,6 +168,10 @@ bool batch_find_current(const struct batch *batch, const uint8_t key[32],
 MUST_CHECK enum database_failure batch_send_quiet(struct batch *batch,
     enum statement statement, struct parameters *parameters);
 
+/* The same, unless its arrays are empty. */
+MUST_CHECK enum database_failure batch_send_filled(struct batch *batch,
+    enum statement statement, struct parameters *parameters);
+
 /* Messages of claimed operations, and mail for their recipients.
    batch_deliver.c */
 MUST_CHECK enum database_failure batch_send_deliveries(struct batch *batch);

@@ -190,15 +190,6 @@ append_sign_up(const struct work *work, struct sign_up_writes *writes)
 	}
 }
 
-/* Sends a statement unless its arrays are empty. */
-static enum database_failure
-send_unless_empty(struct batch *batch, enum statement statement,
-    struct parameters *parameters)
-{
-	return parameters_count(parameters, 0) == 0 ? DATABASE_FAILURE_NONE :
-	    batch_send_quiet(batch, statement, parameters);
-}
-
 static enum database_failure
 send_sign_ups(struct batch *batch)
 {
@@ -220,12 +211,12 @@ send_sign_ups(struct batch *batch)
 		    work->is_tried)
 			append_sign_up(work, &writes);
 	}
-	if ((failure = send_unless_empty(batch, STATEMENT_INSERT_ACCOUNTS,
+	if ((failure = batch_send_filled(batch, STATEMENT_INSERT_ACCOUNTS,
 		 &writes.accounts)) ==
 		DATABASE_FAILURE_NONE &&
-	    (failure = send_unless_empty(batch, STATEMENT_SPEND_KEYS,
+	    (failure = batch_send_filled(batch, STATEMENT_SPEND_KEYS,
 		 &writes.spent)) == DATABASE_FAILURE_NONE)
-		failure = send_unless_empty(batch, STATEMENT_DELETE_NAMES,
+		failure = batch_send_filled(batch, STATEMENT_DELETE_NAMES,
 		    &writes.freed);
 	parameters_clear(&writes.accounts);
 	parameters_clear(&writes.spent);
