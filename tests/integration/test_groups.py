@@ -436,7 +436,7 @@ class Killed(GroupTest):
 
         before = requests()
         parked = self.home.start("--json", "poll", "--as", sara, "--wait",
-                                 "60")
+                                 "6")
         harness.poll_until(lambda: requests() > before, "the poll to wait")
         self.kill("request.replied:2", sara, "group", "hand-over", team,
                   hassan)
