@@ -225,7 +225,8 @@ static const struct statement_text texts[STATEMENT_COUNT] = {
 	[STATEMENT_SWEEP_LOOK] = { "sweep_look",
 		"SELECT group_id, id FROM group_bodies"
 		" WHERE (group_id, id) > ($1::bigint, $2::uuid)"
-		" ORDER BY group_id, id LIMIT $3::bigint", "quq" },
+		" AND created_at <= now() - $4::bigint * interval '1 ms'"
+		" ORDER BY group_id, id LIMIT $3::bigint", "quqq" },
 	/* For one id: for many, every pointer to each would be read. */
 	[STATEMENT_SWEEP_PROBE] = { "sweep_probe",
 		"SELECT id FROM messages WHERE id = $1::uuid"

@@ -51,7 +51,7 @@ enum statement {
 	STATEMENT_LIST_GROUPS,    /* member, above which, most groups */
 	STATEMENT_READ_BODIES,    /* group, ids */
 
-	STATEMENT_SWEEP_LOOK,     /* above group and id, most bodies */
+	STATEMENT_SWEEP_LOOK,     /* above group and id, most bodies, least age */
 	STATEMENT_SWEEP_PROBE,    /* id; a row if it is still pointed to */
 	STATEMENT_SWEEP_DELETE,   /* group, ids */
 };

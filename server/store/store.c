@@ -556,7 +556,8 @@ sweep(struct store_thread *thread)
 
 	if (thread->pipeline == NULL || begin_ms < thread->sweep_due_ms)
 		return;
-	failure = sweep_step(&thread->sweep, thread->pipeline, &is_over);
+	failure = sweep_step(&thread->sweep, thread->pipeline,
+	    thread->store->options.sweep_ms, &is_over);
 	end_ms = clock_monotonic_ms();
 	thread->sweep_due_ms = is_over ?
 	    end_ms + thread->store->options.sweep_ms :

@@ -38,7 +38,10 @@ struct store_options {
 	uint32_t statement_timeout_ms; /* default 5000 */
 	uint32_t lock_timeout_ms;      /* default 2000 */
 	uint32_t retry_ms;             /* how long to repeat; default 3000 */
-	/* Between two sweeps of what nobody points to; default 60000. */
+	/*
+	 * Between two sweeps of what nobody points to, and how old that must
+	 * be; default 60000.
+	 */
 	uint32_t sweep_ms;
 };
 

@@ -18,7 +18,7 @@ struct chunk {
 };
 
 static enum database_failure
-look(struct pipeline *pipeline, const struct sweep *sweep,
+look(struct pipeline *pipeline, const struct sweep *sweep, uint32_t age_ms,
     struct chunk *chunk)
 {
 	struct parameters parameters;
@@ -30,6 +30,7 @@ look(struct pipeline *pipeline, const struct sweep *sweep,
 	parameters_int8(&parameters, 0, sweep->group_id);
 	parameters_bytes(&parameters, 1, BYTES_OF(sweep->id));
 	parameters_int8(&parameters, 2, SWEEP_CHUNK);
+	parameters_int8(&parameters, 3, age_ms);
 	failure = pipeline_send(pipeline, STATEMENT_SWEEP_LOOK, &parameters);
 	parameters_clear(&parameters);
 	if (failure != DATABASE_FAILURE_NONE ||
@@ -134,12 +135,13 @@ delete(struct pipeline *pipeline, const struct chunk *chunk)
 }
 
 enum database_failure
-sweep_step(struct sweep *sweep, struct pipeline *pipeline, bool *is_over)
+sweep_step(struct sweep *sweep, struct pipeline *pipeline, uint32_t age_ms,
+    bool *is_over)
 {
 	struct chunk chunk = { .count = 0 };
 	enum database_failure failure;
 
-	if ((failure = look(pipeline, sweep, &chunk)) !=
+	if ((failure = look(pipeline, sweep, age_ms, &chunk)) !=
 	    DATABASE_FAILURE_NONE)
 		return failure;
 	if (chunk.count > 0 &&

@@ -13,7 +13,9 @@
  *
  * Bodies and what points to them are stored together and never pointed to
  * again, so that one seen here without a pointer afterwards has lost the last.
- * Several servers may sweep at once, and any may die at any time.
+ * The newest are passed over: Citus commits on one node before the other, so
+ * that a body may be there before its pointers. Several servers may sweep at
+ * once, and any may die at any time.
  */
 
 /* Bodies that are looked at in one step. */
@@ -26,11 +28,11 @@ struct sweep {
 };
 
 /*
- * The next chunk. is_over: that was the last, and sweep is zeroed. After a
- * failure, as after one of batch_run(): pipeline_reset() or close it; the
- * sweep may go on.
+ * The next chunk, of those that are at least so old. is_over: that was the
+ * last, and sweep is zeroed. After a failure, as after one of batch_run():
+ * pipeline_reset() or close it; the sweep may go on.
  */
 MUST_CHECK enum database_failure sweep_step(struct sweep *sweep,
-    struct pipeline *pipeline, bool *is_over);
+    struct pipeline *pipeline, uint32_t age_ms, bool *is_over);
 
 #endif

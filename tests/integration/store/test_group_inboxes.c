@@ -295,7 +295,7 @@ sweep_all(struct pipeline *pipeline)
 	int steps = 0;
 
 	for (; !is_over; steps++)
-		assert_int_equal(sweep_step(&sweep, pipeline, &is_over),
+		assert_int_equal(sweep_step(&sweep, pipeline, 0, &is_over),
 		    DATABASE_FAILURE_NONE);
 	assert_int_equal(sweep.group_id, 0);
 	return steps;
@@ -358,6 +358,27 @@ test_sweep_goes_on_from_chunk_to_chunk(void **state)
 		    " messages NATURAL JOIN (SELECT id FROM group_bodies)"
 		    " AS b"), 2 * SWEEP_CHUNK);
 	}
+	pipeline_close(pipeline);
+}
+
+/* What is new may be there before what points to it. */
+static void
+test_sweep_passes_over_what_is_new(void **state)
+{
+	struct pipeline *pipeline = open_pipeline();
+	struct sweep sweep = { 0 };
+	bool is_over = false;
+
+	(void)state;
+	fixture_sql(conninfo, "INSERT INTO group_bodies SELECT 1,"
+	    " gen_random_uuid(), 'x', now() - n * interval '1 hour'"
+	    " FROM generate_series(0, 9) AS n");
+	assert_int_equal(sweep_step(&sweep, pipeline, 16200000, &is_over),
+	    DATABASE_FAILURE_NONE);
+	assert_true(is_over);
+	assert_int_equal(count_bodies(), 5);
+	sweep_all(pipeline);
+	assert_int_equal(count_bodies(), 0);
 	pipeline_close(pipeline);
 }
 
@@ -542,6 +563,7 @@ main(void)
 		INBOX_TEST(test_mail_for_all_who_got_something),
 		INBOX_TEST(test_sweep_leaves_what_is_pointed_to),
 		INBOX_TEST(test_sweep_goes_on_from_chunk_to_chunk),
+		INBOX_TEST(test_sweep_passes_over_what_is_new),
 		INBOX_TEST(test_sweep_runs_by_itself),
 		INBOX_TEST(test_a_thousand_members),
 	};
