@@ -3,6 +3,25 @@
 #include "client/group_events.h"
 #include "client/state_groups.h"
 
+/*
+ * Whether it names the roster of its epoch, where that one is still here: else
+ * the server could have it made for an epoch that is to come.
+ */
+static enum status
+names_roster(struct session *session, const struct roster *roster,
+    const struct leave *leave, bool *out)
+{
+	struct state_group_epoch epoch = {0};
+	enum status st;
+
+	st = state_group_epoch_read(
+	    session_state(session), roster->group_id, leave->epoch, &epoch);
+	*out = st == STATUS_NOT_FOUND ||
+	       sha256_digest_equal(&leave->roster_hash, &epoch.roster_hash);
+	state_group_epoch_clear(&epoch);
+	return st == STATUS_NOT_FOUND ? STATUS_OK : st;
+}
+
 static enum status
 check_stay(struct session *session, const struct roster *roster,
     const struct leave *leave, bool *out)
@@ -21,8 +40,9 @@ check_stay(struct session *session, const struct roster *roster,
 		return STATUS_OK;
 	st = state_group_member_since(session_state(session), roster->group_id,
 	    &leave->member_key, &since);
-	*out = st == STATUS_OK && since > 0 && leave->epoch >= since;
-	return st;
+	if (st != STATUS_OK || since == 0 || leave->epoch < since)
+		return st;
+	return names_roster(session, roster, leave, out);
 }
 
 enum status

@@ -712,6 +712,7 @@ class Member(pc.Account):
         known = group.hashes.get(leave.epoch)
         if known is not None and known != leave.roster_hash:
             self._tell_fork(group, leave.epoch, leave.member_key, out)
+            return True
         if leave.member_key not in group.left:
             group.left[leave.member_key] = leave
             out.append(GroupEvent(

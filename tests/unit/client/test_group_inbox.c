@@ -874,6 +874,29 @@ test_leave_is_told_once(void **unused)
 	end(&first, &second);
 }
 
+/* The server let it be signed for an epoch that was still to come. */
+static void
+test_leave_of_another_roster_does_not_count(void **unused)
+{
+	struct stage_epoch first = enter_first("leave_ahead");
+	struct stage_epoch second = stage_after(&first), ahead = second;
+
+	(void)unused;
+	ahead.hash = (struct sha256_digest){.bytes = {9}};
+	stage_make(&second);
+	stage_arrive_leave(STAGE_REZA, &ahead);
+	stage_arrive_update(&second, NULL);
+	stage_process(true);
+	stage_assert_history(
+	    "sara joined hassan,nadia,reza; sara key_refreshed");
+	assert_queue(0);
+	stage_arrive_leave(STAGE_REZA, &second);
+	stage_process(true);
+	stage_assert_history("sara joined hassan,nadia,reza; "
+			     "sara key_refreshed; reza left");
+	end(&first, &second);
+}
+
 static void
 test_leave_of_an_epoch_to_come_waits(void **unused)
 {
@@ -1137,6 +1160,7 @@ main(void)
 	    cmocka_unit_test(test_farewell_may_be_followed_by_a_return),
 	    cmocka_unit_test(test_farewell_of_a_deleted_group),
 	    cmocka_unit_test(test_leave_is_told_once),
+	    cmocka_unit_test(test_leave_of_another_roster_does_not_count),
 	    cmocka_unit_test(test_leave_of_an_epoch_to_come_waits),
 	    cmocka_unit_test(test_leaving_reads_on_up_to_the_leave),
 	    cmocka_unit_test(test_queue_takes_no_repetition),
