@@ -6,7 +6,6 @@
 #include "base/name.h"
 #include "base/text.h"
 #include "client/groups.h"
-#include "client/groups.h"
 #include "client/state_messages.h"
 
 void
