@@ -1070,7 +1070,7 @@ test_queue_is_bounded(void **unused)
 	end(&first, NULL);
 }
 
-/* Updates that say nothing, of epochs 3, 4 and so on, or the other way round. */
+/* Updates that say nothing, of epochs 3, 4 and so on, or backwards. */
 static void
 arrive_garbage(unsigned count, bool is_rising)
 {
