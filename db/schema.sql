@@ -65,7 +65,6 @@ ALTER TABLE ONLY public.group_bodies ALTER COLUMN body SET STORAGE EXTERNAL;
 CREATE TABLE public.group_members (
     group_id bigint NOT NULL,
     member_id bigint NOT NULL,
-    epoch integer NOT NULL,
     leave bytea,
     CONSTRAINT group_members_leave_size CHECK ((octet_length(leave) <= 256))
 );

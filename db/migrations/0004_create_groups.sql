@@ -29,8 +29,6 @@ CREATE TABLE groups (
 CREATE TABLE group_members (
     group_id bigint NOT NULL,
     member_id bigint NOT NULL,
-    -- in which it joined
-    epoch integer NOT NULL,
     -- a serialized SignedMessage: it has left
     leave bytea
         CONSTRAINT group_members_leave_size CHECK (octet_length(leave) <= 256),

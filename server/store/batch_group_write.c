@@ -97,25 +97,15 @@ send_for_members(struct batch *batch, enum statement statement,
 
 /* Who comes and who goes, in both tables. */
 static enum database_failure
-send_members(struct batch *batch, const struct work *work, uint32_t epoch)
+send_members(struct batch *batch, const struct work *work)
 {
 	const struct group_change *change = work->change;
 	const int64_t *gone = change->ids + change->come_count;
 	int64_t group_id = group_of(work)->group_id;
-	struct parameters parameters;
-	enum database_failure failure = DATABASE_FAILURE_NONE;
+	enum database_failure failure;
 
-	parameters_init(&parameters,
-	    statement_text(STATEMENT_ADD_MEMBERS)->types);
-	parameters_int8(&parameters, 0, group_id);
-	parameters_int4(&parameters, 1, (int32_t)epoch);
-	for (size_t i = 0; i < change->come_count; i++)
-		parameters_int8(&parameters, 2, change->ids[i]);
-	if (change->come_count > 0)
-		failure = batch_send_quiet(batch, STATEMENT_ADD_MEMBERS,
-		    &parameters);
-	parameters_clear(&parameters);
-	if (failure != DATABASE_FAILURE_NONE ||
+	if ((failure = send_for_members(batch, STATEMENT_ADD_MEMBERS, group_id,
+		 change->ids, change->come_count)) != DATABASE_FAILURE_NONE ||
 	    (failure = send_for_members(batch, STATEMENT_INDEX_MEMBERS,
 		 group_id, change->ids, change->come_count)) !=
 	    DATABASE_FAILURE_NONE ||
@@ -145,7 +135,7 @@ send_create(struct batch *batch, const struct work *work)
 	failure = batch_send_quiet(batch, STATEMENT_INSERT_GROUP, &parameters);
 	parameters_clear(&parameters);
 	return failure != DATABASE_FAILURE_NONE ? failure :
-	    send_members(batch, work, 0);
+	    send_members(batch, work);
 }
 
 static enum database_failure
@@ -168,7 +158,7 @@ send_update(struct batch *batch, const struct work *work)
 	failure = batch_send_quiet(batch, STATEMENT_UPDATE_GROUP, &parameters);
 	parameters_clear(&parameters);
 	return failure != DATABASE_FAILURE_NONE ? failure :
-	    send_members(batch, work, update->epoch);
+	    send_members(batch, work);
 }
 
 /* It stays among the members, as one who has left, until the next update. */
@@ -204,7 +194,7 @@ send_delete(struct batch *batch, const struct work *work)
 	failure = batch_send_quiet(batch, STATEMENT_DELETE_GROUP, &parameters);
 	parameters_clear(&parameters);
 	return failure != DATABASE_FAILURE_NONE ? failure :
-	    send_members(batch, work, 0);
+	    send_members(batch, work);
 }
 
 static enum database_failure

@@ -165,11 +165,11 @@ static const struct statement_text texts[STATEMENT_COUNT] = {
 		"DELETE FROM groups WHERE id = $1::bigint", "q" },
 	/* Who has left may come back. */
 	[STATEMENT_ADD_MEMBERS] = { "add_members",
-		"INSERT INTO group_members(group_id, member_id, epoch)"
-		" SELECT $1::bigint, u.member_id, $2::integer"
-		" FROM unnest($3::bigint[]) AS u(member_id)"
-		" ON CONFLICT (group_id, member_id)"
-		" DO UPDATE SET epoch = excluded.epoch, leave = NULL", "qiQ" },
+		"INSERT INTO group_members(group_id, member_id)"
+		" SELECT $1::bigint, u.member_id"
+		" FROM unnest($2::bigint[]) AS u(member_id)"
+		" ON CONFLICT (group_id, member_id) DO UPDATE SET leave = NULL",
+		"qQ" },
 	[STATEMENT_REMOVE_MEMBERS] = { "remove_members",
 		"DELETE FROM group_members WHERE group_id = $1::bigint"
 		" AND member_id = ANY($2::bigint[])", "qQ" },

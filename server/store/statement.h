@@ -40,7 +40,7 @@ enum statement {
 	STATEMENT_INSERT_GROUP,   /* id, name, admin, share, its hash, keys */
 	STATEMENT_UPDATE_GROUP,   /* see batch_group_write.c */
 	STATEMENT_DELETE_GROUP,   /* id */
-	STATEMENT_ADD_MEMBERS,    /* group, epoch, members */
+	STATEMENT_ADD_MEMBERS,    /* group, members */
 	STATEMENT_REMOVE_MEMBERS, /* group, members */
 	STATEMENT_SET_LEAVE,      /* group, member, leave */
 	STATEMENT_INDEX_MEMBERS,  /* group, members: in member_groups */

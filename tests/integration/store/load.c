@@ -233,7 +233,7 @@ make_group(const struct load *load)
 	fixture_sql(load->conninfo, "INSERT INTO groups SELECT %d, 1, 1, 'all',"
 	    " id, k, k, k, k FROM accounts,"
 	    " lateral (SELECT sha256('') AS k) AS hashes LIMIT 1;"
-	    "INSERT INTO group_members SELECT %d, id, 1 FROM accounts",
+	    "INSERT INTO group_members SELECT %d, id FROM accounts",
 	    GROUP_ID, GROUP_ID);
 }
 

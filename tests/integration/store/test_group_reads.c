@@ -258,7 +258,7 @@ test_list(void **state)
 	fixture_sql(conninfo, "INSERT INTO groups SELECT n, 1, 0, 'many', %lld,"
 	    " k, k FROM generate_series(1, 1023) AS n,"
 	    " lateral (SELECT sha256(int8send(n)) AS k) AS keys;"
-	    "INSERT INTO group_members SELECT n, %lld, 0"
+	    "INSERT INTO group_members SELECT n, %lld"
 	    " FROM generate_series(1, 1023) AS n;"
 	    "INSERT INTO member_groups SELECT %lld, n"
 	    " FROM generate_series(1, 1023) AS n", (long long)eve.id,

@@ -145,7 +145,7 @@ test_statements_find_rows_by_key(void **state)
 	run_sql("INSERT INTO groups SELECT n, 1, 1, 'g' || n, n, k, k, k, k"
 	    " FROM generate_series(1, 2000) AS n,"
 	    " lateral (SELECT sha256(int8send(n)) AS k) AS keys");
-	run_sql("INSERT INTO group_members SELECT n % 2000 + 1, n, 1"
+	run_sql("INSERT INTO group_members SELECT n % 2000 + 1, n"
 	    " FROM generate_series(1, 20000) AS n");
 	run_sql("INSERT INTO member_groups SELECT member_id, group_id"
 	    " FROM group_members");
