@@ -64,40 +64,7 @@ find_previous(
 	return entering->is_join ? NULL : roster_find(&entering->previous, key);
 }
 
-/* ---- Members and keys ---- */
-
-/*
- * Since when each one is in. Who joins cannot know it, and takes everybody for
- * a member from the beginning.
- */
-static enum status
-change_members(struct entering *entering)
-{
-	const struct roster *roster = entering->roster;
-	const struct roster *previous = &entering->previous;
-	uint32_t since = roster->epoch;
-	enum status st = STATUS_OK;
-
-	if (entering->is_join) {
-		st = state_group_members_forget(
-		    entering->state, roster->group_id);
-		since = 1;
-	} else if (entering->entry->is_roster_missed) {
-		since = previous->epoch + 1;
-	}
-	for (size_t i = 0; i < previous->member_count && st == STATUS_OK; i++) {
-		const struct signing_public_key *key =
-		    &previous->members[i].signing_key;
-
-		if (roster_find(roster, key) == NULL || has_left(entering, key))
-			st = state_group_member_remove(
-			    entering->state, roster->group_id, key);
-	}
-	for (size_t i = 0; i < roster->member_count && st == STATUS_OK; i++)
-		st = state_group_member_add(entering->state, roster->group_id,
-		    &roster->members[i].signing_key, since);
-	return st;
-}
+/* ---- Keys ---- */
 
 /* STATUS_FORGED: it is not what the roster commits to. */
 static enum status
@@ -389,8 +356,7 @@ enter(struct entering *entering)
 	};
 	enum status st;
 
-	if ((st = change_members(entering)) != STATUS_OK ||
-	    (st = enter_keys(entering, &row.has_key)) != STATUS_OK ||
+	if ((st = enter_keys(entering, &row.has_key)) != STATUS_OK ||
 	    (st = state_group_enter(entering->state, &row)) != STATUS_OK)
 		return st;
 	return tell_all(entering, row.has_key);

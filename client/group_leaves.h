@@ -12,10 +12,9 @@
 /*
  * Inside a transaction: a member has left. roster: of the epoch that is
  * entered. statement: the signed Leave, which leave_open() has verified as
- * *leave. *counts: it is of the member's present stay (docs/protocol.md section
- * 13), and of the roster that its epoch has here; it is remembered then, and
- * told in the history, once. Otherwise nothing is done. Nobody leaves by it who
- * is the admin, or oneself.
+ * *leave. *counts: it is of this epoch and this roster (docs/protocol.md section
+ * 13); it is remembered then, and told in the history, once. Otherwise nothing
+ * is done. Nobody leaves by it who is the admin, or oneself.
  */
 MUST_CHECK enum status group_leaves_take(struct session *session,
     const struct roster *roster, struct bytes statement,

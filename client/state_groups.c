@@ -375,68 +375,6 @@ state_group_epochs_have_ended(
 	return st;
 }
 
-/* ---- Members ---- */
-
-enum status
-state_group_member_since(struct state *state, uint64_t id,
-    const struct signing_public_key *key, uint32_t *epoch)
-{
-	struct sql sql;
-	uint64_t since = 0;
-	enum status st;
-
-	sql_start(&sql, state, STATE_GROUP_MEMBER_SINCE);
-	sql_bind_u64(&sql, id);
-	sql_bind_bytes(&sql, BYTES_OF(key->bytes));
-	if ((st = sql_number(&sql, &since)) != STATUS_OK)
-		return st;
-	if (since > UINT32_MAX)
-		return STATUS_FORGED;
-	*epoch = (uint32_t)since;
-	return STATUS_OK;
-}
-
-enum status
-state_group_member_add(struct state *state, uint64_t id,
-    const struct signing_public_key *key, uint32_t epoch)
-{
-	struct sql sql;
-
-	assert(state->in_transaction);
-	sql_start(&sql, state, STATE_GROUP_MEMBER_ADD);
-	sql_bind_u64(&sql, id);
-	sql_bind_bytes(&sql, BYTES_OF(key->bytes));
-	sql_bind_u64(&sql, epoch);
-	return sql_run(&sql);
-}
-
-/* A statement about one member of one group. */
-static enum status
-run_of_member(struct state *state, enum state_statement statement, uint64_t id,
-    const struct signing_public_key *key)
-{
-	struct sql sql;
-
-	assert(state->in_transaction);
-	sql_start(&sql, state, statement);
-	sql_bind_u64(&sql, id);
-	sql_bind_bytes(&sql, BYTES_OF(key->bytes));
-	return sql_run(&sql);
-}
-
-enum status
-state_group_member_remove(
-    struct state *state, uint64_t id, const struct signing_public_key *key)
-{
-	return run_of_member(state, STATE_GROUP_MEMBER_REMOVE, id, key);
-}
-
-enum status
-state_group_members_forget(struct state *state, uint64_t id)
-{
-	return run_of_group(state, STATE_GROUP_MEMBERS_FORGET, id);
-}
-
 /* ---- Leaves ---- */
 
 enum status
@@ -467,13 +405,6 @@ state_group_leave_has(struct state *state, uint64_t id,
 	if ((st = sql_number(&sql, &count)) == STATUS_OK)
 		*out = count > 0;
 	return st;
-}
-
-enum status
-state_group_leave_remove(
-    struct state *state, uint64_t id, const struct signing_public_key *member)
-{
-	return run_of_member(state, STATE_GROUP_LEAVE_REMOVE, id, member);
 }
 
 enum status

@@ -19,7 +19,6 @@
  *	groups          how each stands
  *	group_epochs    the roster of the current epoch, and of ended ones for
  *	                as long as their messages may come late
- *	group_members   since which epoch each one is in
  *	group_leaves    who has left since the epoch began
  *	group_updates   what goes with a request about a group in the outbox
  *
@@ -133,18 +132,6 @@ MUST_CHECK enum status state_group_epochs_prune(
 MUST_CHECK enum status state_group_epochs_have_ended(
     struct state *state, uint64_t before_ms, bool *out);
 
-/* ---- Members ---- */
-
-/* Since when a member is in without a break; 0: it is not. */
-MUST_CHECK enum status state_group_member_since(struct state *state,
-    uint64_t id, const struct signing_public_key *key, uint32_t *epoch);
-MUST_CHECK enum status state_group_member_add(struct state *state,
-    uint64_t id, const struct signing_public_key *key, uint32_t epoch);
-MUST_CHECK enum status state_group_member_remove(struct state *state,
-    uint64_t id, const struct signing_public_key *key);
-MUST_CHECK enum status state_group_members_forget(
-    struct state *state, uint64_t id);
-
 /* ---- Leaves ---- */
 
 /* A member that has left since the epoch began. Repeats change nothing. */
@@ -152,8 +139,6 @@ MUST_CHECK enum status state_group_leave_add(struct state *state, uint64_t id,
     const struct signing_public_key *member, struct bytes leave);
 MUST_CHECK enum status state_group_leave_has(struct state *state, uint64_t id,
     const struct signing_public_key *member, bool *out);
-MUST_CHECK enum status state_group_leave_remove(struct state *state,
-    uint64_t id, const struct signing_public_key *member);
 
 /* Who has left. free() *out. */
 MUST_CHECK enum status state_group_leaves_list(struct state *state,

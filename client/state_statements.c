@@ -243,17 +243,6 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
 	" WHERE group_chains.group_id = group_epochs.group_id"
 	" AND group_chains.epoch = group_epochs.epoch))",
 
-    [STATE_GROUP_MEMBER_SINCE] =
-	"SELECT since_epoch FROM group_members"
-	" WHERE group_id = ?1 AND member_key = ?2",
-    [STATE_GROUP_MEMBER_ADD] =
-	"INSERT OR IGNORE INTO group_members (group_id, member_key,"
-	" since_epoch) VALUES (?1, ?2, ?3)",
-    [STATE_GROUP_MEMBER_REMOVE] =
-	"DELETE FROM group_members WHERE group_id = ?1 AND member_key = ?2",
-    [STATE_GROUP_MEMBERS_FORGET] =
-	"DELETE FROM group_members WHERE group_id = ?1",
-
     [STATE_GROUP_CHAIN_READ] =
 	"SELECT idx, chain FROM group_chains"
 	" WHERE group_id = ?1 AND epoch = ?2 AND sender_key = ?3",
@@ -289,8 +278,6 @@ const char *const state_statements[STATE_STATEMENT_COUNT] = {
     [STATE_GROUP_LEAVE_HAS] =
 	"SELECT count(*) FROM group_leaves"
 	" WHERE group_id = ?1 AND member_key = ?2",
-    [STATE_GROUP_LEAVE_REMOVE] =
-	"DELETE FROM group_leaves WHERE group_id = ?1 AND member_key = ?2",
     [STATE_GROUP_LEAVES_FORGET] =
 	"DELETE FROM group_leaves WHERE group_id = ?1",
     [STATE_GROUP_LEAVE_LIST] =

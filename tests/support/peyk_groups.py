@@ -83,7 +83,6 @@ class Group:
         self.signed_roster = b""
         self.hashes = {}         # epoch -> roster hash
         self.rosters = {}        # epoch -> Roster, for tests to compare
-        self.joined = {}         # member key -> epoch, as far as known
         self.left = {}           # member key -> Leave, in this epoch
         self.leaves_waiting = []
         self.chains = {}         # epoch -> {sender key: Chain}
@@ -640,12 +639,9 @@ class Member(pc.Account):
         new = {m.signing_key: m for m in roster.members}
         told = self._changes(group, roster, old, new, joins)
         if joins:
-            group.joined = dict.fromkeys(new, 0)  # nobody knows
             group.seen = {}
             group.status = "active"
         else:
-            group.joined = {key: group.joined[key] if key in old
-                            else group.epoch + 1 for key in new}
             group.ended[group.epoch] = time.monotonic()
         group.name = roster.name
         group.epoch = roster.epoch
@@ -705,12 +701,9 @@ class Member(pc.Account):
             return True
         if leave.epoch > group.epoch:
             return False
-        if leave.epoch < group.joined.get(leave.member_key, 0):
-            raise ProtocolError("the leave is of an earlier stay")
-        if leave.member_key not in group.members:
-            return True  # who is out already: nothing to do
-        known = group.hashes.get(leave.epoch)
-        if known is not None and known != leave.roster_hash:
+        if leave.epoch < group.epoch or leave.member_key not in group.members:
+            return True  # the roster is without it, or took it in anew
+        if leave.roster_hash != group.hashes[group.epoch]:
             self._tell_fork(group, leave.epoch, leave.member_key, out)
             return True
         if leave.member_key not in group.left:
