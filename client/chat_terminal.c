@@ -130,9 +130,9 @@ handle_typed(struct chat *chat, struct bytes line)
 		chat_say(chat, "help",
 		    chat->peer.is_group
 			? "A line is a message. /members lists the members, "
-			  "/verify shows the safety number,\n  /quit or "
-			  "Ctrl-D ends. Arrow keys edit and bring back lines. "
-			  "//text sends “/text”."
+			  "/verify shows the safety\n  number, /quit or "
+			  "Ctrl-D ends. Arrow keys edit and bring back lines.\n"
+			  "  //text sends “/text”."
 			: "A line is a message. /verify shows the safety "
 			  "number, /quit or Ctrl-D ends.\n  Arrow keys edit "
 			  "and bring back lines. //text sends “/text”.");

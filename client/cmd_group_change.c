@@ -412,8 +412,8 @@ const struct command cmd_group_delete = {
     .operands = "GROUP",
     .summary = "end it for all (admin)",
     .help = "Ends the group for all its members, at once: it does not ask, "
-	    "and there is no way\n"
-	    "back. What was written stays in the history of each. For the "
+	    "and there is no\n"
+	    "way back. What was written stays in the history of each. For the "
 	    "admin alone.\n"
 	    "\n"
 	    "Example:\n"

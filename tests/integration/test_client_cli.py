@@ -48,6 +48,19 @@ class Commands(harness.PeykTest):
         self.assertRegex(self.home.peyk("--version").expect(DONE).out,
                          r"\d+\.\d+")
 
+    def test_help_fits_a_terminal(self):
+        """No line of any page of help is wider than 80 columns."""
+        pages = [[]] + [[name] for name in (
+            "signup", "whoami", "send", "poll", "chat", "history", "group",
+            "contacts", "verify", "seal", "open")] + [
+            ["group", verb] for verb in (
+                "create", "add", "remove", "leave", "rotate", "show", "list",
+                "rename", "hand-over", "delete", "send")]
+        for page in pages:
+            ran = self.home.peyk("help", *page).expect(DONE)
+            for line in ran.lines:
+                self.assertLessEqual(len(line), 80, f"{page}: {line}")
+
     def test_R29_first_conversation(self):
         """The issue's two lines, in the words of R29."""
         self.home.send("client#2", "client#3", "salam mashti")
