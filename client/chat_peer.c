@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "client/group_event_line.h"
 #include "client/group_sending.h"
 #include "client/output.h"
 #include "client/sent_line.h"
@@ -112,7 +113,7 @@ static enum status
 append_number_of_group(struct session *session, const struct chat_peer *peer,
     struct buf *out, struct client_error *error)
 {
-	char number[GROUPS_SAFETY_NUMBER_SIZE];
+	char number[GROUPS_SAFETY_NUMBER_SIZE], shown[CLIENT_DISPLAY_SIZE];
 	struct group group = {0};
 	enum status st;
 
@@ -120,10 +121,11 @@ append_number_of_group(struct session *session, const struct chat_peer *peer,
 		STATUS_OK ||
 	    (st = groups_safety_number(&group, number, error)) != STATUS_OK)
 		goto out;
+	group_event_line_name(bytes_from_string(group.name), shown);
 	st = buf_append_format(out,
 	    "Safety number of %s in epoch %lu:\n    %s\n  Members in the same "
 	    "epoch who have the same number have the same list of members%s.",
-	    peer->display, (unsigned long)group.epoch, number,
+	    shown, (unsigned long)group.epoch, number,
 	    group.is_forked ? ".\n  WARNING: a member has shown another list"
 			    : "");
 	if (st != STATUS_OK)
@@ -152,7 +154,7 @@ remark_author(enum message_author author)
 	case MESSAGE_AUTHOR_PINNED:
 		return "";
 	case MESSAGE_AUTHOR_UNVERIFIED:
-		return ", not verified";
+		return ", not known here";
 	case MESSAGE_AUTHOR_CONFLICTING:
 		return ", NOT the key that you know";
 	}
@@ -185,6 +187,7 @@ chat_peer_append_members(struct session *session, const struct chat_peer *peer,
     struct buf *out, struct client_error *error)
 {
 	struct group_member_list members = {0};
+	char shown[CLIENT_DISPLAY_SIZE];
 	struct group group = {0};
 	enum status st;
 
@@ -194,8 +197,12 @@ chat_peer_append_members(struct session *session, const struct chat_peer *peer,
 	    (st = groups_members(session, &group, &members, error)) !=
 		STATUS_OK)
 		goto out;
-	st = buf_append_format(
-	    out, "Members of %s (%zu):", peer->display, members.count);
+	/* It may have been renamed, or have ended, since the chat began. */
+	group_event_line_name(bytes_from_string(group.name), shown);
+	st = buf_append_format(out, "%s of %s (%zu):",
+	    group_sending_check(&group, NULL) == STATUS_OK ? "Members"
+							   : "Last members",
+	    shown, members.count);
 	for (size_t i = 0; i < members.count && st == STATUS_OK; i++) {
 		st = buf_append_string(out, "\n    ");
 		if (st == STATUS_OK)

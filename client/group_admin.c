@@ -10,6 +10,7 @@
 #include "client/group_change.h"
 #include "client/group_effects.h"
 #include "client/group_errand.h"
+#include "client/group_event_line.h"
 #include "client/group_people.h"
 #include "client/group_renewal.h"
 #include "client/group_standing.h"
@@ -37,9 +38,9 @@ check_name(struct bytes name, struct client_error *error)
 	if (roster_name_is_valid(name))
 		return STATUS_OK;
 	return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
-	    "A group's name has 1 to %zu characters, does not begin with "
-	    "\"@\", "
-	    "and has no space at its ends.",
+	    "A group's name has 1 to %zu characters without control "
+	    "characters, does not begin with “@”, and neither begins nor ends "
+	    "with a space.",
 	    WIRE_GROUP_NAME_LENGTH);
 }
 
@@ -462,12 +463,13 @@ static void
 tell_owed(struct session *session, const struct state_group *group,
     const struct client_error *error)
 {
-	char name[CLIENT_DISPLAY_SIZE];
+	char name[CLIENT_DISPLAY_SIZE], shown[CLIENT_DISPLAY_SIZE];
 	char text[CLIENT_DISPLAY_SIZE + CLIENT_ERROR_TEXT_SIZE + 64];
 
 	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), shown);
 	(void)snprintf(text, sizeof(text),
-	    "The group %s still waits for a new key from you. %s", name,
+	    "The group %s still waits for a new key from you. %s", shown,
 	    error->text);
 	session_notice(session, NOTICE_GROUP_KEY_OWED, name, 0, text);
 }

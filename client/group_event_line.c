@@ -59,6 +59,20 @@ group_event_line_append_name(struct buf *line, struct bytes name)
 	return st;
 }
 
+void
+group_event_line_name(struct bytes name, char out[CLIENT_DISPLAY_SIZE])
+{
+	struct buf line;
+
+	out[0] = '\0';
+	buf_init(&line, CLIENT_DISPLAY_SIZE - 1);
+	if (group_event_line_append_name(&line, name) == STATUS_OK) {
+		memcpy(out, line.data, line.size);
+		out[line.size] = '\0';
+	}
+	buf_clear(&line);
+}
+
 /* The next of the names that an event holds, one a line. */
 static bool
 next_name(struct bytes *rest, struct bytes *out)

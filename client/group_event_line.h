@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "client/error.h"
 #include "client/history.h"
 
 /* How what happened to a group looks (docs/client.md). */
@@ -18,6 +19,9 @@
  */
 MUST_CHECK enum status group_event_line_append_name(
     struct buf *line, struct bytes name);
+
+/* The same into a buffer of CLIENT_DISPLAY_SIZE, for an error's sentence. */
+void group_event_line_name(struct bytes name, char out[CLIENT_DISPLAY_SIZE]);
 
 /* Names that a line tells one by one; of more it tells how many there are. */
 #define GROUP_EVENT_LINE_NAMES_MAX 8

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "client/group_event_line.h"
 #include "wire/limits.h"
 
 /* Canonical names, in the order of what they were made of. */
@@ -254,7 +255,7 @@ tell_no_member(
 	char shown[CLIENT_DISPLAY_SIZE], group[CLIENT_DISPLAY_SIZE];
 
 	client_display(name, shown, sizeof(shown));
-	client_display(bytes_from_string(group_name), group, sizeof(group));
+	group_event_line_name(bytes_from_string(group_name), group);
 	return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
 	    "%.300s is not in %.300s.", shown, group);
 }

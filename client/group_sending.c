@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "client/group_epoch.h"
+#include "client/group_event_line.h"
 #include "client/group_letters.h"
 #include "client/incoming.h"
 #include "client/outgoing_core.h"
@@ -69,7 +70,7 @@ check_status(
 	case GROUP_STATUS_DELETED:
 		break;
 	}
-	client_display(bytes_from_string(name), shown, sizeof(shown));
+	group_event_line_name(bytes_from_string(name), shown);
 	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 	    "%s%s%s. Nothing can be sent to it.", before, shown, behind);
 }

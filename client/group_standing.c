@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "client/group_event_line.h"
 #include "client/group_leaves.h"
 #include "client/session_request.h"
 #include "crypto/hash.h"
@@ -55,7 +56,7 @@ check_member(const struct state_group *group, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
-	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), name);
 	switch (group->status) {
 	case GROUP_STATUS_CREATING:
 	case GROUP_STATUS_ACTIVE:
@@ -82,7 +83,7 @@ group_standing_check_admin(
 
 	if (st != STATUS_OK || group->is_admin)
 		return st;
-	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), name);
 	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 	    "You are not the admin of %s, who alone can do that. If it was "
 	    "handed over to you just now, fetch your messages first (peyk "
@@ -95,7 +96,7 @@ tell_admin_stays(const struct state_group *group, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
-	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), name);
 	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 	    "You are the admin of %s: hand it over first (peyk group "
 	    "hand-over), or delete it (peyk group delete).",
@@ -107,7 +108,7 @@ tell_forged(const struct state_group *group, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
-	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), name);
 	return client_error_set(error, STATUS_FORGED, EXIT_CODE_KEY_CHANGED,
 	    "WARNING: the server shows another state of the group %s than the "
 	    "one that this device knows. It may be trying to change who is in "
@@ -120,7 +121,7 @@ tell_newer(const struct state_group *group, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
-	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), name);
 	return client_error_set(error, STATUS_BUSY, EXIT_CODE_FAILED,
 	    "The server has a newer state of the group %s than this device. "
 	    "Fetch your messages first (peyk poll), then try again.",
@@ -132,7 +133,7 @@ tell_no_share(const struct state_group *group, struct client_error *error)
 {
 	char name[CLIENT_DISPLAY_SIZE];
 
-	client_display(bytes_from_string(group->name), name, sizeof(name));
+	group_event_line_name(bytes_from_string(group->name), name);
 	return client_error_set(error, STATUS_DENIED, EXIT_CODE_REFUSED,
 	    "The server does not take you for the admin of %s. Fetch your "
 	    "messages first (peyk poll), then try again.",

@@ -7,6 +7,7 @@
 
 #include "base/name.h"
 #include "client/contacts.h"
+#include "client/group_event_line.h"
 #include "client/state_groups.h"
 #include "wire/identity.h"
 #include "wire/roster.h"
@@ -174,7 +175,7 @@ tell_ambiguous(const struct group_list *list, struct bytes name, bool is_alive,
 		}
 		used += (size_t)written;
 	}
-	client_display(name, shown, sizeof(shown));
+	group_event_line_name(name, shown);
 	return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
 	    "Several groups are called %s. Name the one that you mean by its "
 	    "id: %s.",
@@ -194,6 +195,9 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 
 	if (name.size > 0 && name.data[0] == '@')
 		name = bytes_make(name.data + 1, name.size - 1);
+	if (name.size == 0)
+		return client_error_set(error, STATUS_INVALID, EXIT_CODE_USAGE,
+		    "The name of the group is missing.");
 	if ((st = groups_list(session, &list, error)) != STATUS_OK)
 		return st;
 	/*
@@ -211,11 +215,11 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 		goto out;
 	}
 	if (found == NULL) {
-		client_display(name, shown, sizeof(shown));
+		group_event_line_name(name, shown);
 		st = client_error_set(error, STATUS_NOT_FOUND, EXIT_CODE_FAILED,
-		    "This account is in no group called %s. \"peyk group "
-		    "list\" shows those that it is in; \"peyk poll\" fetches "
-		    "what is new.",
+		    "This account is in no group called %s. “peyk group list” "
+		    "shows those that it is in; “peyk poll” fetches what is "
+		    "new.",
 		    shown);
 		goto out;
 	}

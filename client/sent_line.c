@@ -56,19 +56,9 @@ void
 sent_line_recipient(const char *recipient, const struct group *group,
     char out[CLIENT_DISPLAY_SIZE])
 {
-	struct buf line;
-
-	if (group == NULL) {
+	if (group != NULL)
+		group_event_line_name(bytes_from_string(group->name), out);
+	else
 		client_display(
 		    bytes_from_string(recipient), out, CLIENT_DISPLAY_SIZE);
-		return;
-	}
-	buf_init(&line, CLIENT_DISPLAY_SIZE - 1);
-	out[0] = '\0';
-	if (group_event_line_append_name(
-		&line, bytes_from_string(group->name)) == STATUS_OK) {
-		memcpy(out, line.data, line.size);
-		out[line.size] = '\0';
-	}
-	buf_clear(&line);
 }

@@ -330,6 +330,11 @@ class Wrong(GroupTest):
                            ("send", ["hi"])):
             self.wrong("sara", FAILED, verb, "nowhere", *args,
                        says=["nowhere"])
+        for verb, args in (("show", ["@"]), ("send", ["", "hi"])):
+            self.wrong("sara", USAGE, verb, *args, says=["missing"])
+        # A name is no part of our sentences.
+        self.wrong("sara", FAILED, "show", "two words",
+                   says=["called “two words”."])
         # reza is not in it: for reza it is not there
         self.wrong("reza", FAILED, "leave", "team")
         ran = self.home.peyk("history", "--as", "sara", "@nowhere")
