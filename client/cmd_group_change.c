@@ -104,8 +104,9 @@ fail(struct application *application, const struct client_error *error)
 {
 	return output_error(&application->output, error->exit, error->text,
 	    error->exit == EXIT_CODE_UNREACHABLE
-		? "What was begun is finished by the next peyk command of "
-		  "this account; “peyk group show” tells what came of it."
+		? "If it was begun, the next peyk command of this account "
+		  "finishes it; if not, nothing is done. After “peyk poll”, "
+		  "“peyk group list” tells."
 		: "");
 }
 
