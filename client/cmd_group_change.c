@@ -18,7 +18,7 @@ struct change {
 	enum status (*apply)(struct session *session, const struct group *group,
 	    const struct bytes *names, size_t count,
 	    struct client_error *error);
-	/* %n: the names, %g: the group, %e: epoch and members then. */
+	/* %n: the names, %g: the group, %e: epoch and members then, %i: id. */
 	const char *done;
 };
 
@@ -61,6 +61,9 @@ append_done(struct buf *line, const char *text, const struct group_view *view,
 		else if (text[1] == 'g')
 			st = group_event_line_append_name(
 			    line, bytes_from_string(view->group.name));
+		else if (text[1] == 'i')
+			st = buf_append_format(
+			    line, "%" PRIu64, view->group.id);
 		else
 			st = buf_append_format(line,
 			    "epoch %" PRIu32 ", %zu %s", view->group.epoch,
@@ -292,7 +295,7 @@ run_create(struct application *application)
 		code = fail(application, &error);
 	else
 		code = print_take(application, &group,
-		    "Created %g: %e. Write there: peyk group send.", members,
+		    "Created %g: %e, id %i.", members,
 		    count);
 	free(members);
 	group_clear(&group);

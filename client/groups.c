@@ -155,8 +155,9 @@ match_id(struct group_list *list, uint64_t id)
 	return NULL;
 }
 
+/* Lists those of a name that are alive, or all. */
 static enum status
-tell_ambiguous(const struct group_list *list, struct bytes name, bool is_alive,
+tell_ambiguous(const struct group_list *list, struct bytes name, bool with_ended,
     struct client_error *error)
 {
 	char shown[CLIENT_DISPLAY_SIZE], ids[IDS_SIZE] = "";
@@ -164,11 +165,13 @@ tell_ambiguous(const struct group_list *list, struct bytes name, bool is_alive,
 	int written;
 
 	for (size_t i = 0; i < list->count; i++) {
-		if (is_live(&list->items[i]) != is_alive ||
+		if ((!with_ended && !is_live(&list->items[i])) ||
 		    !is_called(&list->items[i], name))
 			continue;
-		written = snprintf(ids + used, sizeof(ids) - used, "%s%" PRIu64,
-		    used > 0 ? ", " : "", list->items[i].id);
+		written = snprintf(ids + used, sizeof(ids) - used,
+		    "%s%" PRIu64 "%s", used > 0 ? ", " : "",
+		    list->items[i].id,
+		    is_live(&list->items[i]) ? "" : " (ended)");
 		if (written < 0 || (size_t)written >= sizeof(ids) - used) {
 			ids[used] = '\0'; /* the rest: peyk group list */
 			break;
@@ -182,6 +185,53 @@ tell_ambiguous(const struct group_list *list, struct bytes name, bool is_alive,
 	    shown, ids);
 }
 
+/* The admin that a group's last roster names. */
+static enum status
+read_admin(struct session *session, const struct group *group,
+    struct signing_public_key *out)
+{
+	const struct vault *vault = account_vault(session_account(session));
+	struct roster roster = {0};
+	enum status st = roster_reopen(
+	    bytes_make(group->roster, group->roster_size),
+	    vault_server_key(vault), &roster);
+
+	if (st == STATUS_OK)
+		*out = roster.admin_key;
+	roster_clear(&roster);
+	return st;
+}
+
+/*
+ * Anybody can take us into a group of any name. So one that has ended leaves
+ * its name to a group of the same admin or of our own, not to a stranger's:
+ * what goes on being sent to the name would reach others than it was meant for.
+ */
+static enum status
+inherits(struct session *session, const struct group_list *list,
+    struct bytes name, const struct group *heir, bool *out)
+{
+	struct signing_public_key admin, before;
+	enum status st;
+
+	*out = true;
+	if (heir->is_admin || heir->roster_size == 0)
+		return STATUS_OK;
+	if ((st = read_admin(session, heir, &admin)) != STATUS_OK)
+		return st;
+	for (size_t i = 0; i < list->count && *out; i++) {
+		const struct group *ended = &list->items[i];
+
+		if (is_live(ended) || !is_called(ended, name) ||
+		    ended->roster_size == 0)
+			continue;
+		if ((st = read_admin(session, ended, &before)) != STATUS_OK)
+			return st;
+		*out = signing_public_key_equal(&admin, &before);
+	}
+	return STATUS_OK;
+}
+
 enum status
 groups_find(struct session *session, struct bytes name, struct group *out,
     struct client_error *error)
@@ -189,8 +239,8 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 	char shown[CLIENT_DISPLAY_SIZE];
 	struct group_list list = {0};
 	struct group *found = NULL;
-	bool is_alive = true;
-	size_t count;
+	bool is_unique = true;
+	size_t count = 0;
 	enum status st;
 
 	if (name.size > 0 && name.data[0] == '@')
@@ -205,13 +255,18 @@ groups_find(struct session *session, struct bytes name, struct group *out,
 	 * not get what is meant for that.
 	 */
 	found = match_id(&list, parse_id(name));
-	count = found != NULL ? 1 : match(&list, name, is_alive, &found);
-	if (count == 0) {
-		is_alive = false;
-		count = match(&list, name, is_alive, &found);
+	if (found == NULL) {
+		count = match(&list, name, true, &found);
+		if (count == 1 && (st = inherits(session, &list, name, found,
+				       &is_unique)) != STATUS_OK) {
+			st = state_error(error, st);
+			goto out;
+		}
+		if (count == 0)
+			is_unique = match(&list, name, false, &found) <= 1;
 	}
-	if (count > 1) {
-		st = tell_ambiguous(&list, name, is_alive, error);
+	if (count > 1 || !is_unique) {
+		st = tell_ambiguous(&list, name, count <= 1, error);
 		goto out;
 	}
 	if (found == NULL) {

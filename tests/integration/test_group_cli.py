@@ -56,7 +56,8 @@ class Verbs(GroupTest):
     def test_R17_a_group_in_words(self):
         """From its making to its end, as the people in it see it."""
         ran = self.group("sara", "create", "team", "hassan")
-        self.assertRegex(ran.out, r"^Created team: epoch 1, 2 members\. ")
+        self.assertRegex(
+            ran.out, r"^Created team: epoch 1, 2 members, id \d+\.$")
         self.assertEqual(self.words("hassan"),
                          ["sara added hassan to team"])
 
@@ -405,6 +406,28 @@ class Wrong(GroupTest):
         self.group("sara", "rename", ids[1], ids[0])
         self.assertEqual(self.json("sara", "show", ids[0])["group_id"],
                          ids[0])
+
+    def test_a_stranger_does_not_inherit_a_name(self):
+        """What is sent to @heir would reach others than it was meant for."""
+        ours = self.json("hassan", "create", "heir", "reza")["group_id"]
+        self.catch_up("reza")
+        self.group("hassan", "delete", ours)
+        theirs = self.json("nadia", "create", "heir", "reza",
+                           "hassan")["group_id"]
+        self.catch_up("reza", "hassan")
+        for name in ("reza", "hassan"):
+            ran = self.wrong(name, USAGE, "send", "heir", "secret")
+            self.assertIn(f"{ours} (ended)", ran.err)
+            self.assertIn(theirs, ran.err)
+        # who made the one before may make another, and so may oneself
+        again = self.json("hassan", "create", "again", "reza")["group_id"]
+        self.catch_up("reza")
+        self.group("hassan", "delete", again)
+        again = self.json("hassan", "create", "again", "reza")["group_id"]
+        self.catch_up("reza")
+        for name in ("reza", "hassan"):
+            self.assertEqual(self.json(name, "show", "again")["group_id"],
+                             again)
 
     def test_names_reach_no_terminal_raw(self):
         """Right-to-left overrides pass as names, and as nothing else."""
