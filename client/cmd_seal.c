@@ -206,6 +206,9 @@ check_words(const struct sealing *sealing)
 			return fail_place(application, i,
 			    "it needs “to” and “text”, two strings, and "
 			    "nothing else");
+		if (json_string_value(json_object_get(message, "to"))[0] == '@')
+			return fail_place(application, i,
+			    "“to” is a user; “peyk send” encrypts for a group");
 		if (letters_check_text(bytes_make(json_string_value(text),
 					   json_string_length(text)),
 			i, count, &error) != STATUS_OK)

@@ -559,6 +559,8 @@ class Wrong(ByHandTest):
                 (["seal", "Send", '{"messages":[{"to":"a"}]}'], "two strings"),
                 (["seal", "Send", '{"messages":[{"to":"a","text":1}]}'],
                  "two strings"),
+                (["seal", "Send", '{"messages":[{"to":"@a","text":"b"}]}'],
+                 "peyk send"),
                 (["seal", "Send", '{"messages":[{"to":"a","text":""}]}'],
                  "empty"),
                 (["seal", "Send", json.dumps({"messages": [
