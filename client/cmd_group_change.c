@@ -12,8 +12,9 @@
 
 #define LINE_SIZE_MAX ((size_t)1 << 20)
 
-/* What one run does. */
+/* What a verb does to a group that is there. */
 struct change {
+	const struct command *command;
 	/* names: what the command line has behind the group. */
 	enum status (*apply)(struct session *session, const struct group *group,
 	    const struct bytes *names, size_t count,
@@ -127,43 +128,6 @@ names_of(const struct arguments *arguments, size_t *count)
 
 /* ---- a group that is there */
 
-static enum exit_code
-run_change(struct application *application, const struct change *change)
-{
-	struct bytes name =
-	    bytes_from_string(application->arguments.operands[0]);
-	struct bytes *names = NULL;
-	struct group before = {0}, after = {0};
-	struct client_error error = {0};
-	enum exit_code code;
-	size_t count;
-
-	code = application_open(application, NULL);
-	if (code != EXIT_CODE_DONE)
-		return code;
-	names = names_of(&application->arguments, &count);
-	if (names == NULL) {
-		code = application_fail_plain(
-		    application, STATUS_NOMEM, "change the group");
-		goto out;
-	}
-	if (groups_find(application->session, name, &before, &error) !=
-		STATUS_OK ||
-	    change->apply(application->session, &before, names, count,
-		&error) != STATUS_OK ||
-	    groups_read(application->session, before.id, &after, &error) !=
-		STATUS_OK) {
-		code = fail(application, &error);
-		goto out;
-	}
-	code = print_take(application, &after, change->done, names, count);
-out:
-	free(names);
-	group_clear(&after);
-	group_clear(&before);
-	return code;
-}
-
 static enum status
 apply_rotate(struct session *session, const struct group *group,
     const struct bytes *names, size_t count, struct client_error *error)
@@ -207,67 +171,64 @@ apply_hand_over(struct session *session, const struct group *group,
 	return group_hand_over(session, group, names[0], error);
 }
 
-static enum exit_code
-run_add(struct application *application)
-{
-	static const struct change change = {
-	    .apply = group_add, .done = "Added %n to %g: %e."};
+static const struct change changes[] = {
+    {&cmd_group_add, group_add, "Added %n to %g: %e."},
+    {&cmd_group_remove, group_remove, "Removed %n from %g: %e."},
+    {&cmd_group_leave, apply_leave, "You have left %g."},
+    {&cmd_group_rotate, apply_rotate, "Made a new key for %g: %e."},
+    {&cmd_group_rename, apply_rename, "The group is called %g now: %e."},
+    {&cmd_group_hand_over, apply_hand_over, "Handed %g over to %n: %e."},
+    {&cmd_group_delete, apply_delete, "Deleted %g."},
+};
 
-	return run_change(application, &change);
+/* Of one of the commands below. */
+static const struct change *
+find_change(const struct command *command)
+{
+	const struct change *change = changes;
+
+	while (change->command != command)
+		change++;
+	return change;
 }
 
 static enum exit_code
-run_remove(struct application *application)
+run_change(struct application *application)
 {
-	static const struct change change = {
-	    .apply = group_remove, .done = "Removed %n from %g: %e."};
+	const struct change *change =
+	    find_change(application->arguments.command);
+	struct bytes name =
+	    bytes_from_string(application->arguments.operands[0]);
+	struct bytes *names = NULL;
+	struct group before = {0}, after = {0};
+	struct client_error error = {0};
+	enum exit_code code;
+	size_t count;
 
-	return run_change(application, &change);
-}
-
-static enum exit_code
-run_leave(struct application *application)
-{
-	static const struct change change = {
-	    .apply = apply_leave, .done = "You have left %g."};
-
-	return run_change(application, &change);
-}
-
-static enum exit_code
-run_rotate(struct application *application)
-{
-	static const struct change change = {
-	    .apply = apply_rotate, .done = "Made a new key for %g: %e."};
-
-	return run_change(application, &change);
-}
-
-static enum exit_code
-run_rename(struct application *application)
-{
-	static const struct change change = {
-	    .apply = apply_rename, .done = "The group is called %g now: %e."};
-
-	return run_change(application, &change);
-}
-
-static enum exit_code
-run_hand_over(struct application *application)
-{
-	static const struct change change = {
-	    .apply = apply_hand_over, .done = "Handed %g over to %n: %e."};
-
-	return run_change(application, &change);
-}
-
-static enum exit_code
-run_delete(struct application *application)
-{
-	static const struct change change = {
-	    .apply = apply_delete, .done = "Deleted %g."};
-
-	return run_change(application, &change);
+	code = application_open(application, NULL);
+	if (code != EXIT_CODE_DONE)
+		return code;
+	names = names_of(&application->arguments, &count);
+	if (names == NULL) {
+		code = application_fail_plain(
+		    application, STATUS_NOMEM, "change the group");
+		goto out;
+	}
+	if (groups_find(application->session, name, &before, &error) !=
+		STATUS_OK ||
+	    change->apply(application->session, &before, names, count,
+		&error) != STATUS_OK ||
+	    groups_read(application->session, before.id, &after, &error) !=
+		STATUS_OK) {
+		code = fail(application, &error);
+		goto out;
+	}
+	code = print_take(application, &after, change->done, names, count);
+out:
+	free(names);
+	group_clear(&after);
+	group_clear(&before);
+	return code;
 }
 
 /* ---- a new one */
@@ -332,7 +293,7 @@ const struct command cmd_group_add = {
 	    "  peyk group add team nadia --as sara\n",
     .operands_min = 2,
     .operands_max = COMMAND_OPERANDS_ANY,
-    .run = run_add,
+    .run = run_change,
 };
 
 const struct command cmd_group_remove = {
@@ -348,7 +309,7 @@ const struct command cmd_group_remove = {
 	    "  peyk group remove team reza --as sara\n",
     .operands_min = 2,
     .operands_max = COMMAND_OPERANDS_ANY,
-    .run = run_remove,
+    .run = run_change,
 };
 
 const struct command cmd_group_leave = {
@@ -364,7 +325,7 @@ const struct command cmd_group_leave = {
 	    "  peyk group leave team --as hassan\n",
     .operands_min = 1,
     .operands_max = 1,
-    .run = run_leave,
+    .run = run_change,
 };
 
 const struct command cmd_group_rotate = {
@@ -379,7 +340,7 @@ const struct command cmd_group_rotate = {
 	    "  peyk group rotate team --as sara\n",
     .operands_min = 1,
     .operands_max = 1,
-    .run = run_rotate,
+    .run = run_change,
 };
 
 const struct command cmd_group_rename = {
@@ -393,7 +354,7 @@ const struct command cmd_group_rename = {
 	    "  peyk group rename team crew --as sara\n",
     .operands_min = 2,
     .operands_max = 2,
-    .run = run_rename,
+    .run = run_change,
 };
 
 const struct command cmd_group_hand_over = {
@@ -408,7 +369,7 @@ const struct command cmd_group_hand_over = {
 	    "  peyk group hand-over team hassan --as sara\n",
     .operands_min = 2,
     .operands_max = 2,
-    .run = run_hand_over,
+    .run = run_change,
 };
 
 const struct command cmd_group_delete = {
@@ -424,5 +385,5 @@ const struct command cmd_group_delete = {
 	    "  peyk group delete team --as sara\n",
     .operands_min = 1,
     .operands_max = 1,
-    .run = run_delete,
+    .run = run_change,
 };
