@@ -26,6 +26,17 @@ refusal_code(enum store_group_verdict verdict)
 }
 
 void
+users_sign_up(struct store *store, struct user *users, int count)
+{
+	for (int i = 0; i < count; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "u%d", i);
+		user_sign_up(store, &users[i], name);
+	}
+}
+
+void
 head_fill(struct store_group_head *head, enum store_kind kind,
     struct user *user, int64_t group_id)
 {
@@ -33,6 +44,15 @@ head_fill(struct store_group_head *head, enum store_kind kind,
 	user_number(user, ++user->sequence, 0, &head->number);
 	head->group_id = group_id;
 	head->refusals = group_refusals;
+}
+
+void
+group_begin(struct store *store, const char *conninfo, struct group *group,
+    struct user *admin, const struct user *members, size_t count)
+{
+	group_create(store, group, "team", admin, members, count);
+	group_rotate(store, group, members, count);
+	fixture_sql(conninfo, "TRUNCATE messages, group_bodies");
 }
 
 void

@@ -29,6 +29,9 @@ struct trial {
 uint32_t refusal_code(enum store_group_verdict verdict);
 extern const struct store_refusal group_refusals[STORE_GROUP_VERDICT_COUNT];
 
+/* Opens accounts called u0, u1 and so on. */
+void users_sign_up(struct store *store, struct user *users, int count);
+
 /* Fills in the head; the next number of the user. */
 void head_fill(struct store_group_head *head, enum store_kind kind,
     struct user *user, int64_t group_id);
@@ -55,6 +58,11 @@ void trial_run(struct store *store, struct trial *trial, struct group *group,
 /* An update to exactly these members beside the admin, without changes. */
 void group_rotate(struct store *store, struct group *group,
     const struct user *members, size_t count);
+
+/* A group called "team" in epoch 1; what was in the inboxes is gone. */
+void group_begin(struct store *store, const char *conninfo,
+    struct group *group, struct user *admin, const struct user *members,
+    size_t count);
 
 /* Asserts that the operation was claimed with the verdict. */
 void assert_verdict(const struct store_group_head *head,

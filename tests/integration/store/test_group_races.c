@@ -27,12 +27,7 @@ set_up(void **state)
 	conninfo = fixture_database();
 	stores[0] = fixture_store(conninfo, NULL, NULL);
 	stores[1] = fixture_store(conninfo, NULL, NULL);
-	for (int i = 0; i < USERS; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "u%d", i);
-		user_sign_up(stores[0], &users[i], name);
-	}
+	users_sign_up(stores[0], users, USERS);
 	return 0;
 }
 
@@ -89,9 +84,7 @@ trial_head(struct trial *out, const struct group *group)
 static void
 make_group(struct group *group, size_t count)
 {
-	group_create(stores[0], group, "team", admin, &users[1], count);
-	group_rotate(stores[0], group, &users[1], count);
-	empty_inboxes(NULL);
+	group_begin(stores[0], conninfo, group, admin, &users[1], count);
 }
 
 /* --- One transaction after the other -------------------------------------- */

@@ -1,6 +1,5 @@
 #include "tests/integration/store/group_fixture.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Messages to groups, how groups stand, and lists of them. */
@@ -19,12 +18,7 @@ set_up(void **state)
 	(void)state;
 	conninfo = fixture_database();
 	store = fixture_store(conninfo, NULL, NULL);
-	for (int i = 0; i < USERS; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "u%d", i);
-		user_sign_up(store, &users[i], name);
-	}
+	users_sign_up(store, users, USERS);
 	return 0;
 }
 
@@ -50,9 +44,7 @@ empty_inboxes(void **state)
 static void
 make_group(struct group *group, size_t count)
 {
-	group_create(store, group, "team", admin, &users[1], count);
-	group_rotate(store, group, &users[1], count);
-	empty_inboxes(NULL);
+	group_begin(store, conninfo, group, admin, &users[1], count);
 }
 
 /* --- Sending -------------------------------------------------------------- */

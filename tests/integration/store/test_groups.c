@@ -20,12 +20,7 @@ set_up(void **state)
 	(void)state;
 	conninfo = fixture_database();
 	store = fixture_store(conninfo, NULL, NULL);
-	for (int i = 0; i < USERS; i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "u%d", i);
-		user_sign_up(store, &users[i], name);
-	}
+	users_sign_up(store, users, USERS);
 	user_init(&unknown, "unknown");
 	user_sign_up(store, &stale, "stale");
 	fixture_sql(conninfo, "UPDATE signing_keys SET state = 2"
@@ -55,9 +50,7 @@ empty_inboxes(void **state)
 static void
 make_group(struct group *group, size_t count)
 {
-	group_create(store, group, "team", admin, &users[1], count);
-	group_rotate(store, group, &users[1], count);
-	fixture_sql(conninfo, "DELETE FROM messages");
+	group_begin(store, conninfo, group, admin, &users[1], count);
 }
 
 /* Both tables say the same, and every group has its admin. */
