@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "client/outgoing_core.h"
 #include "client/state_group_keys.h"
 #include "e2ee/group_message.h"
 #include "gen/peyk/v1/messenger.grpc-c.h"
@@ -100,28 +101,19 @@ static enum status
 pack_request(const struct state_group *group, const struct buf *ciphertexts,
     size_t count, struct buf *out)
 {
-	Peyk__V1__SendRequest request = PEYK__V1__SEND_REQUEST__INIT;
-	Peyk__V1__OutgoingMessage *messages = NULL;
-	Peyk__V1__OutgoingMessage **pointers = NULL;
-	enum status st = STATUS_NOMEM;
+	Peyk__V1__OutgoingMessage *messages = calloc(count, sizeof(*messages));
+	enum status st;
 
-	messages = calloc(count, sizeof(*messages));
-	pointers = calloc(count, sizeof(*pointers));
-	if (messages == NULL || pointers == NULL)
-		goto out;
+	if (messages == NULL)
+		return STATUS_NOMEM;
 	for (size_t i = 0; i < count; i++) {
 		peyk__v1__outgoing_message__init(&messages[i]);
 		messages[i].group_id = group->id;
 		messages[i].epoch = group->epoch;
 		messages[i].ciphertext = wire_field(buf_bytes(&ciphertexts[i]));
-		pointers[i] = &messages[i];
 	}
-	request.messages = pointers;
-	request.n_messages = count;
-	st = wire_pack(&request.base, out);
-out:
+	st = outgoing_pack(messages, count, out);
 	free(messages);
-	free(pointers);
 	return st;
 }
 

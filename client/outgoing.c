@@ -248,6 +248,24 @@ outgoing_estimate(size_t text_size, size_t content_extra)
 	return padded + CIPHERTEXT_EXTRA;
 }
 
+enum status
+outgoing_pack(
+    Peyk__V1__OutgoingMessage *messages, size_t count, struct buf *out)
+{
+	Peyk__V1__SendRequest request = PEYK__V1__SEND_REQUEST__INIT;
+	enum status st;
+
+	request.n_messages = count;
+	request.messages = calloc(count, sizeof(*request.messages));
+	if (request.messages == NULL)
+		return STATUS_NOMEM;
+	for (size_t i = 0; i < count; i++)
+		request.messages[i] = &messages[i];
+	st = wire_pack(&request.base, out);
+	free(request.messages);
+	return st;
+}
+
 /* How many of the first messages fit into one request; at least one. */
 static size_t
 fill_batch(const struct session *session,

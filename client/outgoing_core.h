@@ -5,13 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/status.h"
 #include "client/error.h"
 #include "client/outgoing.h"
 #include "client/session.h"
 #include "gen/peyk/v1/payload.pb-c.h"
 
-/* What outgoing.c and group_sending.c share, and for them only. */
+/* What sending to users and to groups share, and for them only. */
 
 /* Every message is NOT_SENT at first. Checks the texts: STATUS_INVALID. */
 MUST_CHECK enum status outgoing_begin(const struct outgoing_message *messages,
@@ -42,6 +43,13 @@ MUST_CHECK enum status outgoing_read_result(struct session *session,
  * content holds besides.
  */
 size_t outgoing_estimate(size_t text_size, size_t content_extra);
+
+/*
+ * Appends a SendRequest of these messages, which have their ciphertexts and
+ * where they go. STATUS_TOO_LARGE, STATUS_NOMEM.
+ */
+MUST_CHECK enum status outgoing_pack(
+    Peyk__V1__OutgoingMessage *messages, size_t count, struct buf *out);
 
 /* When a STORED message was stored, by the server; false: it is not. */
 bool outgoing_is_stored(

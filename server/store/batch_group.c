@@ -9,24 +9,11 @@
 static bool
 wants_members(const struct work *work)
 {
-	switch (work->operation->kind) {
-	case STORE_KIND_GROUP_UPDATE:
-	case STORE_KIND_GROUP_LEAVE:
-	case STORE_KIND_GROUP_DELETE:
-	case STORE_KIND_GROUP_READ:
-		return true;
-	case STORE_KIND_ACCOUNT:
-	case STORE_KIND_SIGN_UP:
-	case STORE_KIND_SEND:
-	case STORE_KIND_POLL:
-	case STORE_KIND_FETCH:
-	case STORE_KIND_LOOKUP:
-	case STORE_KIND_REFUSE:
-	case STORE_KIND_GROUP_CREATE:
-	case STORE_KIND_GROUP_LIST:
-		return false;
-	}
-	return false;
+	enum store_kind kind = work->operation->kind;
+
+	return kind == STORE_KIND_GROUP_UPDATE ||
+	    kind == STORE_KIND_GROUP_LEAVE ||
+	    kind == STORE_KIND_GROUP_DELETE || kind == STORE_KIND_GROUP_READ;
 }
 
 static void
